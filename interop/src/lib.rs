@@ -1,0 +1,1 @@
+//! The peers that the interop tests start.
