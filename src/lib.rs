@@ -1,1 +1,76 @@
-//! npipe
+//! Named pipes for two programs on one machine, often one in Rust and one in C#, Go, Node or C++.
+//!
+//! On Windows a pipe is the real `\\.\pipe\mypipe`; on Linux and macOS it is the Unix socket that .NET puts there for
+//! the same name, so that one line of Rust and one line of C# meet on every system.
+//!
+//! ```no_run
+//! use std::io::{BufRead, BufReader, Write};
+//! use npipe::PipeListener;
+//!
+//! let listener = PipeListener::bind("mypipe")?;
+//! let stream = listener.accept()?;
+//! let mut line = String::new();
+//! BufReader::new(&stream).read_line(&mut line)?;
+//! writeln!(&stream, "Hello from Rust")?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! The C# for the other side:
+//!
+//! ```csharp
+//! using (var pipe = new NamedPipeClientStream("mypipe"))
+//! {
+//!     pipe.Connect(5000);
+//!     var writer = new StreamWriter(pipe) { AutoFlush = true };
+//!     var reader = new StreamReader(pipe);
+//!     writer.WriteLine("Hello from C#");
+//!     Console.WriteLine(reader.ReadLine());
+//! }
+//! ```
+//!
+//! # What it does
+//!
+//! * [`PipeListener`] holds a name and gives a [`PipeStream`] for every client that came, in order, with none lost.
+//! * [`PipeStream::connect`] waits for a busy server by the system's own events, for as long as [`ConnectOptions`] say.
+//! * Streams are full duplex, have deadlines that move a call that is already waiting, and lose no byte to them.
+//! * It is closed to others unless told otherwise: owner-only pipes, no remote clients, and clients that a server may
+//!   identify and not impersonate.
+//!
+//! # What it does not do
+//!
+//! * It is no transport between machines; see [`PipeName`] for the one exception that Windows has.
+//! * It starts no thread, and without features it depends on nothing but the bindings of the system.
+//! * It puts no protocol on the pipe: what you write is what the other program reads.
+//!
+//! # Errors
+//!
+//! All are [`std::io::Error`] with the [`ErrorKind`](std::io::ErrorKind) that each function names, a sentence that
+//! says what failed on which pipe and why, and the system's own error as their
+//! [`source`](std::error::Error::source).
+//!
+//! # Platforms
+//!
+//! Windows 8 and later, Linux, macOS and the BSDs. Where one of them lacks something, the function's own text says so, and the
+//! error is `Unsupported`.
+
+#![deny(unsafe_code, missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod cancel;
+mod connect;
+mod error;
+mod lane;
+mod listener;
+mod name;
+mod options;
+mod security;
+mod stream;
+#[allow(unsafe_code)] // the only place for it
+mod sys;
+
+pub use cancel::CancelToken;
+pub use listener::{Incoming, PipeListener};
+pub use name::PipeName;
+pub use options::{ConnectOptions, Direction, ListenOptions};
+pub use security::Security;
+pub use stream::{PipeMode, PipeStream, Role};

@@ -1,0 +1,214 @@
+//! The builders: how to listen, how to connect.
+
+use std::ffi::OsStr;
+use std::io;
+use std::time::Duration;
+
+use crate::{CancelToken, PipeListener, PipeName, PipeStream, Security};
+
+/// Which way the data of a listener's pipe goes, seen from the server, as .NET's `PipeDirection`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    Duplex,
+    /// Clients write, the server reads.
+    Inbound,
+    /// Clients read, the server writes.
+    Outbound,
+}
+
+/// How to listen on a pipe. [`PipeListener::bind`] is all of the defaults.
+///
+/// # Examples
+///
+/// ```no_run
+/// use npipe::{ListenOptions, Security};
+///
+/// let listener = ListenOptions::new()
+///     .security(Security::Everyone)
+///     .max_instances(10)
+///     .bind("mypipe")?;
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until bind"]
+pub struct ListenOptions {
+    pub(crate) message_mode: bool,
+    pub(crate) input_buffer_size: Option<u32>,
+    pub(crate) output_buffer_size: Option<u32>,
+    pub(crate) security: Security,
+    pub(crate) accept_remote_clients: bool,
+    pub(crate) max_instances: Option<u32>,
+    pub(crate) backlog: Option<u32>,
+    pub(crate) direction: Direction,
+}
+
+impl Default for ListenOptions {
+    fn default() -> ListenOptions {
+        ListenOptions {
+            message_mode: false,
+            input_buffer_size: None,
+            output_buffer_size: None,
+            security: Security::OwnerOnly,
+            accept_remote_clients: false,
+            max_instances: None,
+            backlog: None,
+            direction: Direction::Duplex,
+        }
+    }
+}
+
+impl ListenOptions {
+    /// The defaults: a duplex byte pipe for the owner alone, 64 KiB of buffer each way, no limit on clients.
+    pub fn new() -> ListenOptions {
+        ListenOptions::default()
+    }
+
+    /// Whether writes keep their boundaries as messages. Default: false, a stream of bytes.
+    pub fn message_mode(mut self, message_mode: bool) -> ListenOptions {
+        self.message_mode = message_mode;
+        self
+    }
+
+    /// How many bytes the clients can write ahead of the server's reads. Default: 65536. 0 is the system's default.
+    ///
+    /// Windows takes it as the quota of each instance; a quota of 0, its default, makes every write wait until it
+    /// has been read in full (see `CreateNamedPipe`). On Unix the receiving side of a local socket has no buffer of
+    /// its own: the client's send buffer is what counts, and this is without effect.
+    pub fn input_buffer_size(mut self, bytes: u32) -> ListenOptions {
+        self.input_buffer_size = Some(bytes);
+        self
+    }
+
+    /// How many bytes the server can write ahead of the client's reads. Default: 65536. 0 is the system's default.
+    ///
+    /// Windows: the quota of each instance. Unix: `SO_SNDBUF` of each accepted socket, which has the system's own
+    /// size (208 KiB on Linux) unless one is said here.
+    pub fn output_buffer_size(mut self, bytes: u32) -> ListenOptions {
+        self.output_buffer_size = Some(bytes);
+        self
+    }
+
+    /// Who may connect. Default: [`Security::OwnerOnly`].
+    pub fn security(mut self, security: Security) -> ListenOptions {
+        self.security = security;
+        self
+    }
+
+    /// Whether clients of other machines may connect, over SMB. Default: false. Without effect on Unix, where there are none.
+    pub fn accept_remote_clients(mut self, accept: bool) -> ListenOptions {
+        self.accept_remote_clients = accept;
+        self
+    }
+
+    /// How many streams of this listener may be alive at once; further clients wait, and `accept` with them, until one
+    /// is dropped. Default: no limit. 0 is refused by `bind`.
+    pub fn max_instances(mut self, instances: u32) -> ListenOptions {
+        self.max_instances = Some(instances);
+        self
+    }
+
+    /// How many clients may connect ahead of `accept`. 0 is refused by `bind`.
+    ///
+    /// Windows: so many instances are kept ready (default 32). Unix: the length of the kernel's queue (default: the
+    /// longest that it allows, since a .NET client that meets a full queue hangs past its own timeout).
+    pub fn backlog(mut self, clients: u32) -> ListenOptions {
+        self.backlog = Some(clients);
+        self
+    }
+
+    /// Which way the data goes. Default: both ways.
+    pub fn direction(mut self, direction: Direction) -> ListenOptions {
+        self.direction = direction;
+        self
+    }
+
+    /// Listens at `name`. The name is this listener's until it is closed or dropped.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: a wrong name (see [`PipeName::new`]) or option; the sentence says which and what is allowed.
+    /// * `AddrInUse`: somebody serves that name, or something that is not a socket is at its path.
+    /// * `PermissionDenied`: this user may not make a pipe there, or a dead socket at its path is another user's.
+    /// * `Unsupported`: what this system does not have: [`Security::Sddl`] on Unix, [`Security::Mode`] on Windows.
+    pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
+        PipeListener::bind_with(PipeName::new(name)?, self)
+    }
+}
+
+/// How to connect to a pipe. [`PipeStream::connect`] is all of the defaults.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use npipe::ConnectOptions;
+///
+/// let stream = ConnectOptions::new()
+///     .timeout(Duration::from_secs(5))
+///     .wait_for_server(true)
+///     .connect("mypipe")?;
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until connect"]
+pub struct ConnectOptions {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) wait_for_server: bool,
+    pub(crate) cancel: Option<CancelToken>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> ConnectOptions {
+        ConnectOptions {
+            timeout: Some(Duration::from_secs(2)),
+            wait_for_server: false,
+            cancel: None,
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// The defaults: wait 2 s for a busy server, and not for one that is not there.
+    pub fn new() -> ConnectOptions {
+        ConnectOptions::default()
+    }
+
+    /// How long to wait for a busy server, or for one to come. Default: 2 s. At least one attempt is always made.
+    pub fn timeout(mut self, timeout: Duration) -> ConnectOptions {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Waits for ever.
+    pub fn no_timeout(mut self) -> ConnectOptions {
+        self.timeout = None;
+        self
+    }
+
+    /// Whether to wait for a server that is not there yet. Default: false, no such pipe is `NotFound` at once.
+    pub fn wait_for_server(mut self, wait: bool) -> ConnectOptions {
+        self.wait_for_server = wait;
+        self
+    }
+
+    /// A token with which another thread can end the wait.
+    pub fn cancel(mut self, token: &CancelToken) -> ConnectOptions {
+        self.cancel = Some(token.clone());
+        self
+    }
+
+    /// Connects to the pipe `name`.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`, `Unsupported`: a wrong name (see [`PipeName::new`]).
+    /// * `NotFound`: no such pipe, and `wait_for_server` was not asked for.
+    /// * `TimedOut`: the server stayed busy, or none came, until the timeout.
+    /// * `PermissionDenied`: the pipe's security does not let this user in.
+    /// * `ConnectionAborted`: cancelled.
+    pub fn connect(&self, name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
+        PipeStream::connect_with(PipeName::new(name)?, self)
+    }
+}

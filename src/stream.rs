@@ -1,0 +1,438 @@
+//! `PipeStream`: one open pipe between a server and a client.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::lane::{Failure, Lane};
+use crate::listener::Slot;
+use crate::sys;
+use crate::{ConnectOptions, PipeName, connect, error};
+
+/// Whether a pipe keeps the boundaries of what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PipeMode {
+    /// A stream of bytes.
+    Byte,
+    /// Messages.
+    Message,
+}
+
+/// Which end of the pipe a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Made by [`PipeListener::accept`](crate::PipeListener::accept).
+    Server,
+    /// Made by [`PipeStream::connect`].
+    Client,
+}
+
+/// One open pipe, full duplex: one thread may block in a read while another writes.
+///
+/// [`Read`] and [`Write`] are there for `PipeStream` and for `&PipeStream`. The peer's close is `Ok(0)` for a read,
+/// whatever the system calls it, and `BrokenPipe` for a write. Dropping a stream loses nothing that was written: the
+/// peer can still read it.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::io::{BufRead, BufReader, Write};
+/// use npipe::PipeStream;
+///
+/// let stream = PipeStream::connect("mypipe")?;
+/// writeln!(&stream, "Hello from Rust")?;
+/// let mut answer = String::new();
+/// BufReader::new(&stream).read_line(&mut answer)?;
+/// println!("{}", answer.trim_end());
+/// # std::io::Result::Ok(())
+/// ```
+pub struct PipeStream {
+    // Before the handle: a listener's name never goes without an instance, so the next one is made before this closes.
+    shared: Arc<Shared>,
+    io: sys::Stream,
+}
+
+/// What the clones of a stream have in common.
+struct Shared {
+    _slot: Option<Slot>,
+    name: Arc<PipeName>,
+    role: Role,
+    mode: PipeMode,
+    reading: Lane<sys::Waiter>,
+    writing: Lane<sys::Waiter>,
+    /// How long a read spins before it blocks, in nanoseconds.
+    busy_poll: AtomicU64,
+    /// A write timed out, and nobody knows how much of it went out.
+    write_lost: AtomicBool,
+    /// The peer has closed without reading all that we had written.
+    unread: AtomicBool,
+}
+
+const READ: &str = "read from";
+const WRITE: &str = "write to";
+
+impl PipeStream {
+    /// Connects to the pipe `name`, in any of the spellings of [`PipeName`], with the defaults of [`ConnectOptions`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ConnectOptions::connect`].
+    pub fn connect(name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
+        ConnectOptions::new().connect(name)
+    }
+
+    pub(crate) fn connect_with(name: PipeName, options: &ConnectOptions) -> io::Result<PipeStream> {
+        let connected = connect::connect(&name, options)?;
+        Ok(PipeStream::new(
+            connected.stream,
+            Role::Client,
+            connected.mode,
+            Arc::new(name),
+            None,
+        ))
+    }
+
+    pub(crate) fn new(
+        io: sys::Stream,
+        role: Role,
+        mode: PipeMode,
+        name: Arc<PipeName>,
+        slot: Option<Slot>,
+    ) -> PipeStream {
+        PipeStream {
+            shared: Arc::new(Shared {
+                _slot: slot,
+                name,
+                role,
+                mode,
+                reading: Lane::new(sys::Waiter::new()),
+                writing: Lane::new(sys::Waiter::new()),
+                busy_poll: AtomicU64::new(0),
+                write_lost: AtomicBool::new(false),
+                unread: AtomicBool::new(false),
+            }),
+            io,
+        }
+    }
+
+    /// A stream out of what the system knows of an open pipe.
+    pub(crate) fn adopt(io: sys::Stream) -> PipeStream {
+        let (name, role, mode) = io.describe();
+        PipeStream::new(io, role, mode, Arc::new(name), None)
+    }
+
+    pub(crate) fn io(&self) -> &sys::Stream {
+        &self.io
+    }
+
+    pub(crate) fn into_io(self) -> sys::Stream {
+        self.io
+    }
+
+    /// Another handle to the same open pipe. Deadlines, timeouts and the busy poll are the pipe's, not the handle's.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no descriptors left.
+    pub fn try_clone(&self) -> io::Result<PipeStream> {
+        let io = self
+            .io
+            .try_clone()
+            .map_err(|e| error::from_os("clone", self.name(), e))?;
+        Ok(PipeStream {
+            shared: self.shared.clone(),
+            io,
+        })
+    }
+
+    fn name(&self) -> &PipeName {
+        &self.shared.name
+    }
+
+    /// The pipe's address. Both ends of a pipe have the same.
+    pub fn local_addr(&self) -> &PipeName {
+        self.name()
+    }
+
+    /// The pipe's address. Both ends of a pipe have the same.
+    pub fn peer_addr(&self) -> &PipeName {
+        self.name()
+    }
+
+    /// Whether the pipe keeps message boundaries.
+    pub fn mode(&self) -> PipeMode {
+        self.shared.mode
+    }
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.shared.role
+    }
+
+    /// When reads and writes give up: [`set_read_deadline`](PipeStream::set_read_deadline) and
+    /// [`set_write_deadline`](PipeStream::set_write_deadline) in one.
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.set_read_deadline(deadline)?;
+        self.set_write_deadline(deadline)
+    }
+
+    /// When reads give up, the pending one and all later ones, on every clone. `None`, the default, is never.
+    ///
+    /// Past it a read is `TimedOut`. No byte is lost by it, and a later deadline makes the stream useful again.
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.shared.reading.set_deadline(deadline);
+        Ok(())
+    }
+
+    /// When writes give up, the pending one and all later ones, on every clone. `None`, the default, is never.
+    ///
+    /// Past it a write is `TimedOut`. A write reports the bytes that went out before. Where the system cannot tell how
+    /// many they were (Windows, a write larger than the free buffer), the error says so, and later writes fail with
+    /// it, so that the stream is not corrupted in silence.
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.shared.writing.set_deadline(deadline);
+        Ok(())
+    }
+
+    /// How long each read may take. `None`, the default, is for ever. Where there is a deadline too, the earlier one counts.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero, as in `std`.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.check_timeout("set_read_timeout of", timeout)?;
+        self.shared.reading.set_timeout(timeout);
+        Ok(())
+    }
+
+    /// How long each write may take. `None`, the default, is for ever. Where there is a deadline too, the earlier one counts.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero, as in `std`.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.check_timeout("set_write_timeout of", timeout)?;
+        self.shared.writing.set_timeout(timeout);
+        Ok(())
+    }
+
+    fn check_timeout(&self, operation: &'static str, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(error::because(
+                ErrorKind::InvalidInput,
+                operation,
+                self.name(),
+                "a timeout of zero lets nothing happen: give more, or None for no timeout",
+            ));
+        }
+        Ok(())
+    }
+
+    /// How long a read spins on data that is about to come before it blocks. `None`, the default, is not at all.
+    ///
+    /// It trades a core for the time that a wake-up takes, where both ends answer within microseconds on cores of
+    /// their own.
+    pub fn set_busy_poll(&self, spin: Option<Duration>) -> io::Result<()> {
+        let nanos = spin.map_or(0, |spin| u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX));
+        self.shared.busy_poll.store(nanos, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_bytes(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let spin = match self.shared.busy_poll.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        };
+        let lane = &self.shared.reading;
+        let read = lane.enter().and_then(|turn| {
+            let mut read = self.io.read(lane.waker(), buffer);
+            turn.drive(&mut read, spin)
+        });
+        match read {
+            Ok(length) => Ok(length),
+            Err(Failure::System(e)) if is_end(&e) => {
+                self.note_end(&e);
+                Ok(0)
+            }
+            Err(failure) => Err(self.failed(READ, failure)),
+        }
+    }
+
+    fn write_bytes(&self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let lane = &self.shared.writing;
+        let written = lane.enter().and_then(|turn| {
+            if self.shared.write_lost.load(Ordering::Relaxed) {
+                return Err(Failure::Lost);
+            }
+            let mut write = self.io.write(lane.waker(), bytes);
+            let written = turn.drive(&mut write, None);
+            if matches!(written, Err(Failure::Lost)) {
+                self.shared.write_lost.store(true, Ordering::Relaxed);
+            }
+            written
+        });
+        written.map_err(|failure| self.failed(WRITE, failure))
+    }
+
+    fn note_end(&self, error: &io::Error) {
+        if error.kind() == ErrorKind::ConnectionReset {
+            self.shared.unread.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn failed(&self, operation: &'static str, failure: Failure) -> io::Error {
+        let name = self.name();
+        match failure {
+            Failure::Lost => error::because(
+                ErrorKind::TimedOut,
+                operation,
+                name,
+                "a write timed out, and the system cannot tell how much of it went out: \
+                 what is written after it would be out of step, so all later writes fail with this too",
+            ),
+            Failure::System(e) if is_end(&e) => {
+                self.note_end(&e);
+                error::explained(
+                    ErrorKind::BrokenPipe,
+                    operation,
+                    name,
+                    "the other side has closed the pipe",
+                    e,
+                )
+            }
+            Failure::System(e) => error::from_os(operation, name, e),
+            Failure::TimedOut | Failure::Closed => error::timed_out(operation, name),
+        }
+    }
+
+    /// Blocks until the peer has read all that was written, within the write deadline. ([`Write::flush`] does not
+    /// block.)
+    ///
+    /// # Errors
+    ///
+    /// * `TimedOut`: the write deadline or timeout passed.
+    /// * `BrokenPipe`: the peer has closed before it had read everything.
+    /// * `Unsupported`: on Unix systems other than Linux, which do not tell what has been read.
+    pub fn wait_drained(&self) -> io::Result<()> {
+        const OPERATION: &str = "wait_drained on";
+        let lane = &self.shared.writing;
+        let drained = lane.enter().and_then(|turn| {
+            if self.shared.unread.load(Ordering::Relaxed) {
+                return Err(Failure::System(ErrorKind::ConnectionReset.into()));
+            }
+            turn.drive(&mut self.io.drain(lane.waker()), None)
+        });
+        drained.map_err(|failure| match failure {
+            Failure::System(e) if is_end(&e) => {
+                self.note_end(&e);
+                error::explained(
+                    ErrorKind::BrokenPipe,
+                    OPERATION,
+                    self.name(),
+                    "the other side has closed the pipe without reading everything",
+                    e,
+                )
+            }
+            other => self.failed(OPERATION, other),
+        })
+    }
+
+    /// Half close: the peer reads what was written, then end of file; what it sends can still be read here.
+    ///
+    /// Unix: `shutdown(SHUT_WR)`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` on a Windows byte pipe, which has no such thing: drop the stream, or end your messages with a
+    /// mark of their own.
+    pub fn close_write(&self) -> io::Result<()> {
+        self.io
+            .close_write()
+            .map_err(|e| error::from_os("close_write of", self.name(), e))
+    }
+
+    /// Cuts this client off at once: what it has not read may be gone. The listener goes on, and the same client may
+    /// connect again. This side's reads are end of file afterwards, and its writes `BrokenPipe`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` on a client's stream, which is closed by dropping it.
+    pub fn disconnect(&self) -> io::Result<()> {
+        const OPERATION: &str = "disconnect";
+        if self.role() == Role::Client {
+            return Err(error::because(
+                ErrorKind::InvalidInput,
+                OPERATION,
+                self.name(),
+                "only the server can disconnect a client: a client drops its stream instead",
+            ));
+        }
+        self.io
+            .disconnect()
+            .map_err(|e| error::from_os(OPERATION, self.name(), e))
+    }
+}
+
+/// The errors by which the systems say that the other side has gone.
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionReset
+            | ErrorKind::NotConnected
+            | ErrorKind::UnexpectedEof
+    ) || sys::Stream::is_end(error)
+}
+
+impl Read for &PipeStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_bytes(buffer)
+    }
+}
+
+impl Read for PipeStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_bytes(buffer)
+    }
+}
+
+impl Write for &PipeStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_bytes(bytes)
+    }
+
+    /// Does nothing, since nothing is held back here. [`PipeStream::wait_drained`] waits for the peer.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for PipeStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_bytes(bytes)
+    }
+
+    /// Does nothing, since nothing is held back here. [`PipeStream::wait_drained`] waits for the peer.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PipeStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipeStream")
+            .field("name", self.name())
+            .field("role", &self.role())
+            .field("mode", &self.mode())
+            .finish_non_exhaustive()
+    }
+}

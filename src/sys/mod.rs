@@ -1,0 +1,25 @@
+//! All that differs from one system to another, and all `unsafe`.
+//!
+//! Every platform supplies, under these names and file by file:
+//!
+//! * `name::address`: what a spelling means here, as the path that the system is given;
+//! * `Event`: a sticky event (`new`, `set`) that a connect can wait on beside its own business;
+//! * `Waiter`: what moves a call that waits in a stream's lane ([`Waker`](crate::lane::Waker)), made lazily;
+//! * `Stream`: an open pipe, with the operations `read`, `write`, `drain` for a lane to drive, and `close_write`,
+//!   `disconnect`, `try_clone`;
+//! * `Listener`: a name that is held: `bind`, `accept` for a lane to drive, `released` when a stream of its own went,
+//!   `close`; `ListenWaiter` is what moves a call that waits in its lane;
+//! * `Connector`: `attempt` to connect, `wait_free` for a busy server, `wait_server` for one that is not there.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::*;
+
+#[cfg(not(any(unix, windows)))]
+compile_error!("npipe knows the named pipes of Windows and the local sockets of Unix; this system has neither");

@@ -1,0 +1,172 @@
+//! Connecting to a pipe's socket.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{SocketAddrUnix, SocketType};
+
+use super::event::{Event, earlier};
+use super::os;
+use super::stream::Stream;
+use crate::connect::{Attempt, Connected};
+use crate::{ConnectOptions, PipeMode, PipeName};
+
+/// How long a `connect` may sit in the kernel before it looks whether it was cancelled.
+const CANCEL_SLICE: Duration = Duration::from_millis(20);
+
+/// How long a BSD or macOS client goes on after ECONNREFUSED: there a full queue looks like a dead server.
+#[cfg(not(target_os = "linux"))]
+const REFUSED_PATIENCE: Duration = Duration::from_millis(250);
+
+#[derive(Debug)]
+pub(crate) struct Connector {
+    address: SocketAddrUnix,
+    #[cfg(target_os = "linux")]
+    directory: std::path::PathBuf,
+    /// Made by the first wait for a server; None inside where it cannot be had.
+    #[cfg(target_os = "linux")]
+    watch: Option<Option<OwnedFd>>,
+    #[cfg(not(target_os = "linux"))]
+    refused_since: Option<Instant>,
+    slice: Duration,
+}
+
+const SHORTEST_SLICE: Duration = Duration::from_millis(1);
+const LONGEST_SLICE: Duration = Duration::from_millis(50);
+
+impl Connector {
+    pub(crate) fn new(name: &PipeName, _options: &ConnectOptions) -> io::Result<Connector> {
+        Ok(Connector {
+            address: os::address(name.os_path())?,
+            #[cfg(target_os = "linux")]
+            directory: match name.os_path().parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => ".".into(),
+            },
+            #[cfg(target_os = "linux")]
+            watch: None,
+            #[cfg(not(target_os = "linux"))]
+            refused_since: None,
+            slice: SHORTEST_SLICE,
+        })
+    }
+
+    /// One attempt. Where the server's queue is full this waits for room in the kernel, which wakes us at the next
+    /// `accept`; until `until`, and in slices where it can be cancelled.
+    pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt {
+        match self.connect(until, cancellable) {
+            Ok(fd) => Attempt::Connected(Connected {
+                stream: Stream::new(fd),
+                mode: PipeMode::Byte,
+            }),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::AGAIN) => Attempt::Busy(error),
+                #[cfg(not(target_os = "linux"))]
+                Some(Errno::CONNREFUSED)
+                    if self.refused_since.get_or_insert_with(Instant::now).elapsed()
+                        < REFUSED_PATIENCE =>
+                {
+                    Attempt::Busy(error)
+                }
+                Some(Errno::NOENT) => Attempt::Absent {
+                    why: "no such pipe: there is no socket at this path",
+                    error,
+                },
+                Some(Errno::CONNREFUSED) => Attempt::Absent {
+                    why: "no such pipe: there is a socket at this path, and its server is gone",
+                    error,
+                },
+                _ => Attempt::Failed(error),
+            },
+        }
+    }
+
+    fn connect(&self, until: Option<Instant>, cancellable: bool) -> io::Result<OwnedFd> {
+        let socket = os::socket(SocketType::STREAM)?;
+        let end = if cancellable {
+            earlier(until, CANCEL_SLICE)
+        } else {
+            until
+        };
+        loop {
+            if let Some(end) = end {
+                // No time at all is what setsockopt takes for "for ever".
+                let left = end
+                    .saturating_duration_since(Instant::now())
+                    .max(Duration::from_millis(1));
+                os::set_send_timeout(&socket, Some(left))?;
+            }
+            match rustix::net::connect(&socket, &self.address) {
+                Err(Errno::INTR) => {}
+                result => {
+                    result?;
+                    return Ok(socket);
+                }
+            }
+        }
+    }
+
+    /// After a busy attempt: on Linux the kernel has done the waiting.
+    pub(crate) fn wait_free(
+        &mut self,
+        until: Option<Instant>,
+        cancel: Option<&Event>,
+    ) -> io::Result<()> {
+        if cfg!(target_os = "linux") {
+            return Ok(());
+        }
+        self.sleep(None, until, cancel)
+    }
+
+    /// After an attempt that found no server: waits until one may have come.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn wait_server(
+        &mut self,
+        until: Option<Instant>,
+        cancel: Option<&Event>,
+    ) -> io::Result<()> {
+        let Some(watch) = self.watch.take() else {
+            // The attempt was before the watch: it has to be made once more before anything is waited for.
+            self.watch = Some(os::watch(&self.directory).ok());
+            return Ok(());
+        };
+        let slept = self.sleep(watch.as_ref(), until, cancel);
+        self.watch = Some(watch);
+        slept
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn wait_server(
+        &mut self,
+        until: Option<Instant>,
+        cancel: Option<&Event>,
+    ) -> io::Result<()> {
+        self.sleep(None, until, cancel)
+    }
+
+    /// Until the watch tells of something new, the token is cancelled, or `until`. A socket that is there but does not
+    /// listen yet, and a directory that cannot be watched, are why it looks up in growing intervals besides.
+    fn sleep(
+        &mut self,
+        watch: Option<&OwnedFd>,
+        until: Option<Instant>,
+        cancel: Option<&Event>,
+    ) -> io::Result<()> {
+        let next = earlier(until, self.slice);
+        let main = watch.map(|fd| (fd, rustix::event::PollFlags::IN));
+        match os::poll(main, cancel.map(Event::fd), next)? {
+            os::Polled::Nothing => self.slice = (self.slice * 2).min(LONGEST_SLICE),
+            os::Polled::Signal => {}
+            os::Polled::Main => {
+                self.slice = SHORTEST_SLICE;
+                #[cfg(target_os = "linux")]
+                if let Some(watch) = watch {
+                    os::drain(watch);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Events that a `poll` can wait on: sticky ones, and the wake-up of a lane.
+
+use std::io;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use rustix::event::PollFlags;
+use rustix::fd::{BorrowedFd, OwnedFd};
+
+use super::os;
+use crate::lane::{Waited, Waker};
+
+/// Set once and for all; a `poll` sees it from then on.
+#[derive(Debug)]
+pub(crate) struct Event(os::Signal);
+
+impl Event {
+    pub(crate) fn new() -> io::Result<Event> {
+        Ok(Event(os::Signal::new()?))
+    }
+
+    pub(crate) fn set(&self) {
+        self.0.raise();
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
+}
+
+/// What moves a call that waits in a lane. Its descriptor is made by the first call that has to wait.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter(OnceLock<os::Signal>);
+
+impl Waiter {
+    pub(crate) fn new() -> Waiter {
+        Waiter::default()
+    }
+
+    fn signal(&self) -> io::Result<(&os::Signal, bool)> {
+        if let Some(signal) = self.0.get() {
+            return Ok((signal, false));
+        }
+        // The lane lets one call at a time come here.
+        let _ = self.0.set(os::Signal::new()?);
+        let signal = self.0.get().ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok((signal, true))
+    }
+
+    /// Waits for `flags` on `fd` (None: for nothing but the wake-up), a wake-up, or `until`.
+    pub(super) fn wait(
+        &self,
+        fd: Option<(&OwnedFd, PollFlags)>,
+        until: Option<Instant>,
+    ) -> io::Result<Waited> {
+        let (signal, new) = self.signal()?;
+        if new {
+            // A deadline may have been set after this call read it and before there was anything to wake it with.
+            return Ok(Waited::Woken);
+        }
+        match os::poll(fd, Some(signal.fd()), until)? {
+            os::Polled::Nothing => Ok(Waited::Expired),
+            os::Polled::Main => Ok(Waited::Ready),
+            os::Polled::Signal => {
+                signal.lower();
+                Ok(Waited::Woken)
+            }
+        }
+    }
+}
+
+impl Waker for Waiter {
+    fn wake(&self) {
+        if let Some(signal) = self.0.get() {
+            signal.raise();
+        }
+    }
+}
+
+/// The end of a wait that looks up at least every so often: the first of the two.
+pub(super) fn earlier(until: Option<Instant>, slice: std::time::Duration) -> Option<Instant> {
+    let slice = Instant::now().checked_add(slice);
+    match (until, slice) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

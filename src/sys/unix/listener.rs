@@ -1,0 +1,165 @@
+//! A name that is held: a listening socket at its place.
+
+use std::io::{self, ErrorKind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Instant;
+
+use rustix::event::PollFlags;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{SocketType, sockopt};
+
+use super::event::Waiter;
+use super::os;
+use super::place::Place;
+use super::stream::Stream;
+use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
+use crate::listener::Slots;
+use crate::{ListenOptions, PipeName, Security, error};
+
+const OPERATION: &str = "bind";
+
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// None once closed. Held by the one call that is in the lane, so that nobody ever waits for it.
+    open: Mutex<Option<Open>>,
+    output_buffer_size: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Open {
+    socket: OwnedFd,
+    place: Place,
+}
+
+impl Listener {
+    pub(crate) fn bind(
+        name: &PipeName,
+        options: &ListenOptions,
+        _slots: &Slots,
+    ) -> io::Result<(Listener, Lane<Waiter>)> {
+        let mode = match options.security {
+            Security::OwnerOnly => Some(0o600),
+            Security::Everyone => Some(0o666),
+            Security::OsDefault => None,
+            Security::Mode(mode) if mode <= 0o777 => Some(mode),
+            Security::Mode(mode) => {
+                return Err(error::because(
+                    ErrorKind::InvalidInput,
+                    OPERATION,
+                    name,
+                    format!("mode {mode:#o} has more than the permission bits: 0 to 0o777 are allowed"),
+                ));
+            }
+            Security::Sddl(_) => {
+                return Err(error::unsupported(
+                    OPERATION,
+                    name,
+                    "SDDL is Windows's: on Unix say Security::Mode, OwnerOnly or Everyone",
+                ));
+            }
+        };
+        let socket = os::socket(SocketType::STREAM)
+            .and_then(|socket| {
+                rustix::io::ioctl_fionbio(&socket, true)?;
+                Ok(socket)
+            })
+            .map_err(|e| error::from_os(OPERATION, name, e))?;
+        // The kernel cuts it down to what it allows (net.core.somaxconn).
+        let backlog = options
+            .backlog
+            .map_or(i32::MAX, |b| i32::try_from(b).unwrap_or(i32::MAX));
+        let place = Place::take(&socket, name.os_path(), mode, backlog).map_err(|refusal| {
+            match refusal.source {
+                Some(source) => {
+                    error::explained(refusal.kind, OPERATION, name, refusal.why, source)
+                }
+                None => error::because(refusal.kind, OPERATION, name, refusal.why),
+            }
+        })?;
+        let output_buffer_size = options
+            .output_buffer_size
+            .filter(|&bytes| bytes > 0)
+            .map(|bytes| bytes as usize);
+        let listener = Listener {
+            open: Mutex::new(Some(Open { socket, place })),
+            output_buffer_size,
+        };
+        Ok((listener, Lane::new(Waiter::new())))
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn accept<'a>(&'a self, waiter: &'a Waiter, slots: &'a Slots) -> Accept<'a> {
+        Accept {
+            open: self.open(),
+            output_buffer_size: self.output_buffer_size,
+            waiter,
+            slots,
+        }
+    }
+
+    /// A stream of this listener is gone: whoever waits for its slot may look again.
+    pub(crate) fn released(&self, waiter: &Waiter, _slots: &Slots) {
+        waiter.wake();
+    }
+
+    /// Gives up the name. Called by the one who holds the lane, once it is closed.
+    pub(crate) fn close(&self, _waiter: &Waiter) {
+        if let Some(open) = self.open().take() {
+            // The file first: a name that is there is one that answers.
+            open.place.give_back();
+        }
+    }
+}
+
+/// Waits for a client, and for a slot to put it in.
+pub(crate) struct Accept<'a> {
+    open: MutexGuard<'a, Option<Open>>,
+    output_buffer_size: Option<usize>,
+    waiter: &'a Waiter,
+    slots: &'a Slots,
+}
+
+impl Operation for Accept<'_> {
+    type Output = Stream;
+
+    fn poll(&mut self) -> Poll<io::Result<Stream>> {
+        let Some(open) = &*self.open else {
+            return Poll::Pending; // closed: the lane says so
+        };
+        if self.slots.free() == 0 {
+            return Poll::Pending;
+        }
+        loop {
+            match os::accept(&open.socket) {
+                Ok(fd) => {
+                    self.slots.take();
+                    if let Some(bytes) = self.output_buffer_size {
+                        // A wish, as it is on every system: the kernel has limits of its own.
+                        let _ = sockopt::set_socket_send_buffer_size(&fd, bytes);
+                    }
+                    return Poll::Ready(Ok(Stream::new(fd)));
+                }
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::AGAIN) => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
+        let client = match &*self.open {
+            Some(open) if self.slots.free() > 0 => Some((&open.socket, PollFlags::IN)),
+            _ => None,
+        };
+        self.waiter.wait(client, until)
+    }
+
+    fn cancel(&mut self) -> Cancelled<Stream> {
+        Cancelled::Nothing
+    }
+}

@@ -1,0 +1,18 @@
+//! Unix: .NET's named pipes, which are stream sockets at a path, through `rustix`.
+
+pub(crate) mod name;
+
+mod connect;
+mod event;
+mod listener;
+mod os;
+mod place;
+mod stream;
+
+pub(crate) use connect::Connector;
+pub(crate) use event::{Event, Waiter};
+pub(crate) use listener::Listener;
+pub(crate) use stream::Stream;
+
+/// What moves a call that waits in `accept`: here the same as for a stream.
+pub(crate) type ListenWaiter = Waiter;

@@ -1,0 +1,221 @@
+//! A socket's place in the file system: taken so that nobody else's is ever lost, and given back.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::net::{SocketAddrUnix, SocketType};
+
+use super::os;
+
+/// The socket file of a listener, known by its inode.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+/// Why a place could not be had.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) kind: ErrorKind,
+    pub(super) why: String,
+    pub(super) source: Option<io::Error>,
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Refusal {
+        Refusal {
+            kind: error.kind(),
+            why: error.to_string(),
+            source: Some(error),
+        }
+    }
+}
+
+impl From<Errno> for Refusal {
+    fn from(error: Errno) -> Refusal {
+        io::Error::from(error).into()
+    }
+}
+
+impl Refusal {
+    fn new(kind: ErrorKind, why: impl Into<String>) -> Refusal {
+        Refusal {
+            kind,
+            why: why.into(),
+            source: None,
+        }
+    }
+}
+
+impl Place {
+    /// Binds `socket` at `path`, with `mode` (None: the umask's), and listens. A socket that nobody serves any more
+    /// is replaced; anything else that is there stays, and is a refusal.
+    pub(super) fn take(
+        socket: &OwnedFd,
+        path: &Path,
+        mode: Option<u32>,
+        backlog: i32,
+    ) -> Result<Place, Refusal> {
+        let address = os::address(path)?;
+        let _lock = Lock::take(path)?;
+        if let Some(mode) = mode {
+            // On Linux the file is made with the mode that the socket has, less the umask: there is no moment at
+            // which it is open to more people than it should be. Elsewhere this fails, and the moment is harmless:
+            // nobody can connect before `listen`.
+            let _ = rustix::fs::fchmod(socket, Mode::from_raw_mode(mode as _));
+        }
+        match rustix::net::bind(socket, &address) {
+            Err(Errno::ADDRINUSE) => {
+                clear_dead(path, &address)?;
+                rustix::net::bind(socket, &address).map_err(|error| match error {
+                    Errno::ADDRINUSE => Refusal::new(
+                        ErrorKind::AddrInUse,
+                        "another server has just taken this name",
+                    ),
+                    other => Refusal::from(other),
+                })?;
+            }
+            other => other?,
+        }
+        let file = status(path)?;
+        let place = Place {
+            path: path.to_owned(),
+            device: file.st_dev as u64,
+            inode: file.st_ino as u64,
+        };
+        let finish = || -> Result<(), Errno> {
+            if let Some(mode) = mode {
+                // The umask may have taken some away.
+                rustix::fs::chmod(path, Mode::from_raw_mode(mode as _))?;
+            }
+            rustix::net::listen(socket, backlog)
+        };
+        if let Err(error) = finish() {
+            place.remove();
+            return Err(error.into());
+        }
+        Ok(place)
+    }
+
+    /// Removes the file, if it is still ours.
+    pub(super) fn give_back(&self) {
+        // Where the lock cannot be had, the look at the inode alone has to do.
+        let _lock = Lock::take(&self.path);
+        self.remove();
+    }
+
+    fn remove(&self) {
+        if status(&self.path)
+            .is_ok_and(|file| (file.st_dev as u64, file.st_ino as u64) == (self.device, self.inode))
+        {
+            let _ = rustix::fs::unlink(&self.path);
+        }
+    }
+}
+
+fn status(path: &Path) -> Result<Stat, Errno> {
+    rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Whether somebody has the socket at `address`, found out without that server noticing: a socket of another type is
+/// told EPROTOTYPE by a living one, and ECONNREFUSED by one that is nobody's (unix(7); run on Linux).
+fn is_served(address: &SocketAddrUnix) -> io::Result<bool> {
+    let probe = os::socket(SocketType::DGRAM)?;
+    match rustix::net::connect(&probe, address) {
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
+        Err(Errno::PROTOTYPE) | Ok(()) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes the socket at `path` if its server is gone; refuses if there is anything else.
+fn clear_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Refusal> {
+    let file = match status(path) {
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    if FileType::from_raw_mode(file.st_mode) != FileType::Socket {
+        return Err(Refusal::new(
+            ErrorKind::AddrInUse,
+            "there is a file at this path that is not a socket; it is left as it is: remove it, or choose another name",
+        ));
+    }
+    match is_served(address) {
+        Ok(false) => {}
+        Ok(true) => {
+            return Err(Refusal::new(
+                ErrorKind::AddrInUse,
+                "another server has this name",
+            ));
+        }
+        Err(error) => {
+            return Err(Refusal {
+                kind: ErrorKind::AddrInUse,
+                why: format!("somebody else's socket has this name, and cannot be looked at: {error}"),
+                source: Some(error),
+            });
+        }
+    }
+    match rustix::fs::unlink(path) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(Refusal {
+            kind: ErrorKind::PermissionDenied,
+            why: format!("a dead socket has this name, and cannot be removed: {error}"),
+            source: Some(error.into()),
+        }),
+    }
+}
+
+/// Keeps two servers from clearing away each other's socket: whoever looks at a path and then changes it holds the
+/// lock beside it. It is there for the moment of a bind or a close only, and a killed process leaves nothing locked.
+struct Lock {
+    path: PathBuf,
+    _file: OwnedFd,
+}
+
+impl Lock {
+    fn take(path: &Path) -> Result<Lock, Refusal> {
+        let mut lock = OsString::from(path);
+        lock.push(".lock");
+        let path = PathBuf::from(lock);
+        loop {
+            let file = rustix::fs::open(
+                &path,
+                OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::RUSR | Mode::WUSR,
+            )
+            .map_err(|error| Refusal {
+                kind: io::Error::from(error).kind(),
+                why: match error {
+                    Errno::NOENT => "its directory does not exist".to_owned(),
+                    _ => format!("the lock file {} cannot be made: {error}", path.display()),
+                },
+                source: Some(error.into()),
+            })?;
+            loop {
+                match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+                    Err(Errno::INTR) => {}
+                    other => break other?,
+                }
+            }
+            // The one before us has removed the file that we waited for: then it locks nobody out.
+            let ours = rustix::fs::fstat(&file)?;
+            if status(&path).is_ok_and(|it| (it.st_dev, it.st_ino) == (ours.st_dev, ours.st_ino)) {
+                return Ok(Lock { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Before the lock goes, or we would remove somebody else's.
+        let _ = rustix::fs::unlink(&self.path);
+    }
+}

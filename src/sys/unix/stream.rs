@@ -1,0 +1,242 @@
+//! An open pipe: a connected stream socket.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::io::Errno;
+use rustix::net::{Shutdown, SocketAddrAny, SocketAddrUnix};
+
+use super::event::{Waiter, earlier};
+use super::os;
+use crate::lane::{Cancelled, Operation, Waited};
+use crate::{PipeMode, PipeName, PipeStream, Role};
+
+#[derive(Debug)]
+pub(crate) struct Stream {
+    fd: OwnedFd,
+}
+
+impl Stream {
+    pub(crate) fn new(fd: OwnedFd) -> Stream {
+        Stream { fd }
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Stream> {
+        self.fd.try_clone().map(Stream::new)
+    }
+
+    pub(crate) fn read<'a>(
+        &'a self,
+        waiter: &'a Waiter,
+        buffer: &'a mut [u8],
+    ) -> impl Operation<Output = usize> + 'a {
+        Attempt {
+            fd: &self.fd,
+            waiter,
+            ready: PollFlags::IN,
+            call: move |fd: &OwnedFd| os::recv(fd, buffer),
+        }
+    }
+
+    pub(crate) fn write<'a>(
+        &'a self,
+        waiter: &'a Waiter,
+        buffer: &'a [u8],
+    ) -> impl Operation<Output = usize> + 'a {
+        Attempt {
+            fd: &self.fd,
+            waiter,
+            ready: PollFlags::OUT,
+            call: move |fd: &OwnedFd| os::send(fd, buffer),
+        }
+    }
+
+    /// Waits until the peer has read everything.
+    pub(crate) fn drain<'a>(&'a self, waiter: &'a Waiter) -> Drain<'a> {
+        Drain {
+            fd: &self.fd,
+            waiter,
+            slice: Duration::from_micros(50),
+            hung_up: false,
+        }
+    }
+
+    /// Half close: the peer reads what was written, then end of file.
+    pub(crate) fn close_write(&self) -> io::Result<()> {
+        match rustix::net::shutdown(&self.fd, Shutdown::Write) {
+            // Who has gone needs no telling.
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn disconnect(&self) -> io::Result<()> {
+        match rustix::net::shutdown(&self.fd, Shutdown::Both) {
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A call that is tried, and tried again once the socket is ready: `recv` or `send`.
+struct Attempt<'a, F> {
+    fd: &'a OwnedFd,
+    waiter: &'a Waiter,
+    ready: PollFlags,
+    call: F,
+}
+
+impl<F: FnMut(&OwnedFd) -> Result<usize, Errno>> Operation for Attempt<'_, F> {
+    type Output = usize;
+
+    fn poll(&mut self) -> Poll<io::Result<usize>> {
+        match (self.call)(self.fd) {
+            Err(Errno::AGAIN) => Poll::Pending,
+            result => Poll::Ready(result.map_err(io::Error::from)),
+        }
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
+        self.waiter.wait(Some((self.fd, self.ready)), until)
+    }
+
+    fn cancel(&mut self) -> Cancelled<usize> {
+        // Between two attempts the system holds nothing.
+        Cancelled::Nothing
+    }
+}
+
+/// Looks until the peer has read everything. No event tells when, so it looks in growing intervals, of 10 ms at most,
+/// and at once when the peer closes.
+pub(crate) struct Drain<'a> {
+    fd: &'a OwnedFd,
+    waiter: &'a Waiter,
+    slice: Duration,
+    /// Both sides have closed their writing halves; it says so for ever, and is no longer worth waiting for.
+    hung_up: bool,
+}
+
+impl Operation for Drain<'_> {
+    type Output = ();
+
+    #[cfg(target_os = "linux")]
+    fn poll(&mut self) -> Poll<io::Result<()>> {
+        let look = || -> io::Result<bool> {
+            if os::unread_by_peer(self.fd)? > 0 {
+                return Ok(false);
+            }
+            // A peer that closes throws away what it has not read, and leaves us ECONNRESET to know it by.
+            match os::take_error(self.fd)? {
+                Some(error) => Err(error),
+                None => Ok(true),
+            }
+        };
+        match look() {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn poll(&mut self) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this system does not tell what the peer has read: have the peer answer instead",
+        )))
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
+        let next = earlier(until, self.slice);
+        self.slice = (self.slice * 2).min(Duration::from_millis(10));
+        let hang_up = (!self.hung_up).then_some((self.fd, PollFlags::empty()));
+        match self.waiter.wait(hang_up, next)? {
+            Waited::Ready => {
+                self.hung_up = true;
+                Ok(Waited::Ready)
+            }
+            Waited::Expired if until.is_none_or(|until| Instant::now() < until) => {
+                Ok(Waited::Ready)
+            }
+            waited => Ok(waited),
+        }
+    }
+
+    fn cancel(&mut self) -> Cancelled<()> {
+        Cancelled::Nothing
+    }
+}
+
+impl Stream {
+    /// What the system knows of this socket: a name on our own side is a server's, a name on the other is a client's.
+    pub(crate) fn describe(&self) -> (PipeName, Role, PipeMode) {
+        let path = |address: Option<SocketAddrAny>| {
+            let address = SocketAddrUnix::try_from(address?).ok()?;
+            let path = address.path_bytes()?.to_vec();
+            Some(PathBuf::from(OsString::from_vec(path)))
+        };
+        let (path, role) = match path(rustix::net::getsockname(&self.fd).ok()) {
+            Some(path) => (path, Role::Server),
+            None => (
+                path(rustix::net::getpeername(&self.fd).ok().flatten()).unwrap_or_default(),
+                Role::Client,
+            ),
+        };
+        (PipeName::from_os(path), role, PipeMode::Byte)
+    }
+
+    /// Whether an error says that the other side has gone. `std` has kinds for all of Unix's.
+    pub(crate) fn is_end(_error: &io::Error) -> bool {
+        false
+    }
+}
+
+impl AsFd for PipeStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io().fd.as_fd()
+    }
+}
+
+impl AsRawFd for PipeStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io().fd.as_raw_fd()
+    }
+}
+
+/// Takes a connected Unix stream socket. Its name is the socket's own or its peer's.
+impl From<OwnedFd> for PipeStream {
+    fn from(fd: OwnedFd) -> PipeStream {
+        PipeStream::adopt(Stream { fd })
+    }
+}
+
+/// Takes a connected socket. Its name is the socket's own or its peer's.
+impl From<UnixStream> for PipeStream {
+    fn from(stream: UnixStream) -> PipeStream {
+        OwnedFd::from(stream).into()
+    }
+}
+
+/// The socket, without this crate's deadlines.
+impl From<PipeStream> for OwnedFd {
+    fn from(stream: PipeStream) -> OwnedFd {
+        let fd = stream.into_io().fd;
+        // Left over from connecting; std's blocking writes would heed it.
+        let _ = os::set_send_timeout(&fd, None);
+        fd
+    }
+}
+
+/// The socket as `std` knows it, without this crate's deadlines.
+impl From<PipeStream> for UnixStream {
+    fn from(stream: PipeStream) -> UnixStream {
+        OwnedFd::from(stream).into()
+    }
+}
