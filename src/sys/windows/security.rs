@@ -42,10 +42,20 @@ pub(super) fn descriptor(
             "the SDDL has a NUL character in it",
         ));
     }
+    let mistake = || sddl::find_mistake(&sddl, |part| SecurityDescriptor::parse(part).is_ok());
+    if sddl.trim().is_empty() {
+        // The system takes it for a descriptor that says nothing, which nobody means.
+        return Err(error::because(
+            ErrorKind::InvalidInput,
+            OPERATION,
+            name,
+            mistake(),
+        ));
+    }
     match SecurityDescriptor::parse(&sddl) {
         Ok(descriptor) => Ok(Some(descriptor)),
         Err(source) => {
-            let wrong = sddl::find_mistake(&sddl, |part| SecurityDescriptor::parse(part).is_ok());
+            let wrong = mistake();
             Err(error::explained(
                 ErrorKind::InvalidInput,
                 OPERATION,
