@@ -148,7 +148,7 @@ pub fn installed() -> Option<Installed> {
     })
 }
 
-/// "VERSION [DIRECTORY]".
+/// Takes `VERSION [DIRECTORY]` apart.
 fn listed(line: &str) -> Option<(String, PathBuf)> {
     let (version, dir) = line.split_once(" [")?;
     Some((version.to_owned(), dir.trim_end().strip_suffix(']')?.into()))
