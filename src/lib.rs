@@ -76,3 +76,7 @@ pub use name::PipeName;
 pub use options::{ConnectOptions, Direction, ListenOptions};
 pub use security::Security;
 pub use stream::{PipeMode, PipeStream, Role};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct ReadmeDoctests;
