@@ -82,3 +82,7 @@ pub use options::{Access, ConnectOptions, Direction, ListenOptions};
 pub use peer::{ExpectServer, ImpersonationLevel, PeerIdentity};
 pub use security::Security;
 pub use stream::{Part, PipeMode, PipeStream, Role};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct ReadmeDoctests;
