@@ -1,0 +1,7 @@
+//! Drives the real binary, the same tests on every system: the peers are the library in this process, or `npipe` again.
+
+mod ends;
+mod exit_codes;
+mod harness;
+mod help;
+mod relay;
