@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use npipe::{ConnectOptions, ListenOptions, Security};
 
-use crate::commands::{connect, listen, relay};
+use crate::commands::{connect, demo, listen, relay, shell, tap};
 use crate::couple::{Terms, couple};
 use crate::end::End;
 use crate::progress::Progress;
@@ -60,15 +60,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::Demo),
     Connect(connect::Connect),
     Listen(listen::Listen),
     Relay(relay::Relay),
+    Tap(tap::Tap),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 /// How to reach a server.
 #[derive(Clone, Debug, Args)]
 pub struct Dial {
-    /// How long to wait for the server: 500ms, 2m, none
+    /// How long to wait for it: 500ms, 2m, none
     #[arg(long, value_name = "TIME", default_value = "2s")]
     pub timeout: Patience,
 

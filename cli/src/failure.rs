@@ -37,6 +37,15 @@ impl Failure {
         Failure::new(USAGE, line)
     }
 
+    /// Ends the run without a word: somebody else has said it.
+    pub fn silent(code: u8) -> Failure {
+        Failure {
+            code,
+            line: None,
+            is_stdout: false,
+        }
+    }
+
     /// Of what was done with stdout. A reader that has left ends the run quietly, as it would end `cat`.
     pub fn stdout(error: io::Error) -> Failure {
         let gone = error.kind() == ErrorKind::BrokenPipe;
@@ -99,9 +108,18 @@ impl Failure {
 
     /// Says it, and gives the code to end with.
     pub fn report(self) -> ExitCode {
+        ExitCode::from(self.say())
+    }
+
+    /// Says it, and ends the process, from whichever thread.
+    pub fn exit(self) -> ! {
+        std::process::exit(self.say().into())
+    }
+
+    fn say(&self) -> u8 {
         if let Some(line) = &self.line {
             say::error(line.replace('\n', " "));
         }
-        ExitCode::from(self.code)
+        self.code
     }
 }

@@ -1,8 +1,11 @@
 //! The subcommands, a file for each.
 
 pub mod connect;
+pub mod demo;
 pub mod listen;
 pub mod relay;
+pub mod shell;
+pub mod tap;
 
 use clap::Command as Clap;
 
@@ -10,10 +13,14 @@ use crate::args::Command;
 use crate::failure;
 
 /// Runs one. `whole` is the whole command line as clap knows it, for those that print it in some form.
-pub fn run(command: Command, _whole: fn() -> Clap) -> failure::Result {
+pub fn run(command: Command, whole: fn() -> Clap) -> failure::Result {
     match command {
         Command::Connect(connect) => connect.run(),
         Command::Listen(listen) => listen.run(),
         Command::Relay(relay) => relay.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Tap(tap) => tap.run(),
+        Command::Completions(completions) => completions.run(whole()),
+        Command::Man(man) => man.run(whole()),
     }
 }

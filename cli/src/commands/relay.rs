@@ -1,10 +1,12 @@
 //! `npipe relay FROM TO`: listens at one place, and for every client goes to the other and copies both ways.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use crate::address::Address;
 use crate::args::{Dial, Serve};
-use crate::couple::{Terms, couple};
+use crate::couple::{Terms, Watch, couple};
 use crate::door::Door;
 use crate::end::End;
 use crate::failure;
@@ -38,36 +40,65 @@ pub struct Relay {
     serve: Serve,
 }
 
+/// Whoever wants to see what passes, connection by connection.
+pub trait Watches: Send + Sync {
+    fn open(&self, connection: u64) -> Arc<dyn Watch>;
+}
+
 impl Relay {
+    pub fn new(from: Address, to: Address, dial: Dial, serve: Serve) -> Relay {
+        Relay {
+            from,
+            to,
+            dial,
+            serve,
+        }
+    }
+
     pub fn run(self) -> failure::Result {
-        let Some(door) = open_door(&self.from, &self.serve)? else {
-            let near = self.from.dial(&self.dial)?;
-            return self.once(near);
+        self.relay(None)
+    }
+
+    pub fn run_watched(self, watches: Arc<dyn Watches>) -> failure::Result {
+        self.relay(Some(watches))
+    }
+
+    fn relay(self, watches: Option<Arc<dyn Watches>>) -> failure::Result {
+        let door = match &self.from {
+            Address::Pipe(name) | Address::Unix(name) => Door::pipe(name, &self.serve)?,
+            Address::Tcp(place) => Door::tcp(place)?,
+            // These are their own one client.
+            Address::Exec(_) | Address::Stdio => {
+                return self.once(self.from.dial(&self.dial)?, watches);
+            }
         };
         if self.to == Address::Stdio {
             let client = door.accept().map_err(|e| door.failure(&e))?;
             // There is one stdio, and it has its client.
             drop(door);
-            return self.once(client);
+            return self.once(client, watches);
         }
-        door.serve(move |client, number| self.client(client, number))
+        door.serve(move |client, number| self.client(client, number, watches.as_deref()))
     }
 
-    fn once(&self, near: End) -> failure::Result {
+    fn once(&self, near: End, watches: Option<Arc<dyn Watches>>) -> failure::Result {
         let far = self.to.dial(&self.dial)?;
-        couple(near, far, Terms::default(), None)?.into_result()
+        let watch = watches.map(|watches| watches.open(1));
+        couple(near, far, Terms::default(), watch)?.into_result()
     }
 
-    fn client(&self, near: End, number: u64) {
+    fn client(&self, near: End, number: u64, watches: Option<&dyn Watches>) {
         say::detail(format_args!("client {number} is here"));
-        let far = match self.to.dial(&self.dial) {
-            Ok(far) => far,
-            Err(failure) => {
-                say::error(format_args!("client {number}: {}", failure.line()));
-                return;
-            }
+        let run = || {
+            let far = self.to.dial(&self.dial)?;
+            couple(
+                near,
+                far,
+                Terms::default(),
+                watches.map(|watches| watches.open(number)),
+            )
         };
-        match couple(near, far, Terms::default(), None) {
+        match run() {
             Ok(outcome) => {
                 for failure in [&outcome.up.failure, &outcome.down.failure]
                     .into_iter()
@@ -82,14 +113,5 @@ impl Relay {
             }
             Err(failure) => say::error(format_args!("client {number}: {}", failure.line())),
         }
-    }
-}
-
-/// Opens the place that clients come to. None: it is its own one client.
-pub fn open_door(from: &Address, how: &Serve) -> failure::Result<Option<Door>> {
-    match from {
-        Address::Pipe(name) | Address::Unix(name) => Door::pipe(name, how).map(Some),
-        Address::Tcp(place) => Door::tcp(place).map(Some),
-        Address::Exec(_) | Address::Stdio => Ok(None),
     }
 }

@@ -64,7 +64,9 @@ fn big_binary_passes_both_ways_at_once_bit_for_bit() {
         assert_eq!(assert_starts_with(to_connect, noise(1, BIG)), 0);
     }
     check.join().unwrap();
-    feeds.map(|feed| feed.join().unwrap());
+    for feed in feeds {
+        feed.join().unwrap();
+    }
     if HALF_CLOSE {
         listen.wait().done();
         connect.wait().done();
@@ -204,7 +206,9 @@ fn both_ends_at_once_lose_nothing() {
                 .unwrap();
             assert_eq!(got, give);
         }
-        feeds.map(|feed| feed.join().unwrap());
+        for feed in feeds {
+            feed.join().unwrap();
+        }
     }
 }
 

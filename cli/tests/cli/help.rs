@@ -7,7 +7,16 @@ use crate::harness::*;
 const COLUMNS: usize = 80;
 const LINES: usize = 40;
 
-const COMMANDS: &[&str] = &["", "connect", "listen", "relay"];
+const COMMANDS: &[&str] = &[
+    "",
+    "demo",
+    "connect",
+    "listen",
+    "relay",
+    "tap",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_fits_a_screen_and_is_as_it_was() {

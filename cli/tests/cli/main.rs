@@ -1,7 +1,10 @@
 //! Drives the real binary, the same tests on every system: the peers are the library in this process, or `npipe` again.
 
+mod demo;
 mod ends;
 mod exit_codes;
 mod harness;
 mod help;
 mod relay;
+mod shell;
+mod tap;

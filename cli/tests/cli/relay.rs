@@ -197,7 +197,9 @@ fn every_kind_reaches_stdio() {
         let check = thread::spawn(move || assert_starts_with(stdout, noise(1, LENGTH)));
         assert_eq!(assert_starts_with(&mut client, noise(2, LENGTH)), 0);
         assert_eq!(check.join().unwrap(), 0);
-        feeding.map(|feed| feed.join().unwrap());
+        for feed in feeding {
+            feed.join().unwrap();
+        }
         drop(client);
         relay.wait().done();
     }
