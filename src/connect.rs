@@ -15,7 +15,10 @@ pub(crate) enum Attempt {
     /// There is a server, and it has no room at the moment.
     Busy(io::Error),
     /// There is no server.
-    Absent { why: &'static str, error: io::Error },
+    Absent {
+        why: &'static str,
+        error: io::Error,
+    },
     /// Waiting would not help.
     Failed(io::Error),
 }
@@ -55,7 +58,9 @@ pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<C
                     ErrorKind::TimedOut,
                     OPERATION,
                     name,
-                    format!("the server is there, but every instance of its pipe stayed busy for {within:?}"),
+                    format!(
+                        "the server is there, but every instance of its pipe stayed busy for {within:?}"
+                    ),
                     source,
                 ));
             }
@@ -64,7 +69,9 @@ pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<C
                     ErrorKind::NotFound,
                     OPERATION,
                     name,
-                    format!("{why}; start the server first, or wait for it (ConnectOptions::wait_for_server)"),
+                    format!(
+                        "{why}; start the server first, or wait for it (ConnectOptions::wait_for_server)"
+                    ),
                     source,
                 ));
             }
@@ -88,11 +95,17 @@ pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<C
             }
             Attempt::Failed(source) => return Err(fail(source)),
             Attempt::Busy(_) => {
-                let event = cancel.map(|token| token.event()).transpose().map_err(fail)?;
+                let event = cancel
+                    .map(|token| token.event())
+                    .transpose()
+                    .map_err(fail)?;
                 connector.wait_free(until, event)
             }
             Attempt::Absent { .. } => {
-                let event = cancel.map(|token| token.event()).transpose().map_err(fail)?;
+                let event = cancel
+                    .map(|token| token.event())
+                    .transpose()
+                    .map_err(fail)?;
                 connector.wait_server(until, event)
             }
         };

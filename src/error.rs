@@ -23,9 +23,7 @@ impl fmt::Display for PipeError {
 
 impl Error for PipeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|e| e as &(dyn Error + 'static))
+        self.source.as_ref().map(|e| e as &(dyn Error + 'static))
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) enum Waited {
 }
 
 /// What became of an operation that was given up.
+#[cfg_attr(unix, allow(dead_code))] // there the system holds nothing between two attempts
 #[derive(Debug)]
 pub(crate) enum Cancelled<T> {
     /// It had no effect.
@@ -43,6 +44,15 @@ pub(crate) trait Operation {
 
     /// Gives it up. After this the system holds none of its memory.
     fn cancel(&mut self) -> Cancelled<Self::Output>;
+}
+
+/// The end of a wait that looks up at least every so often: the first of the two.
+pub(crate) fn earlier(until: Option<Instant>, slice: Duration) -> Option<Instant> {
+    let slice = Instant::now().checked_add(slice);
+    match (until, slice) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
 }
 
 /// How a call that waits in the system is made to look up.
@@ -451,7 +461,10 @@ mod tests {
             lane.close();
             assert!(matches!(queued.join().unwrap(), Err(Failure::Closed)));
         });
-        assert!(lane.waker().0.load(Ordering::SeqCst) >= 1, "the holder is woken");
+        assert!(
+            lane.waker().0.load(Ordering::SeqCst) >= 1,
+            "the holder is woken"
+        );
         drop(turn);
         drop(lane.enter_last());
     }

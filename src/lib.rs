@@ -63,6 +63,8 @@ mod lane;
 mod listener;
 mod name;
 mod options;
+#[cfg(any(windows, test))]
+mod sddl;
 mod security;
 mod stream;
 #[allow(unsafe_code)] // the only place for it

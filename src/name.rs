@@ -157,7 +157,10 @@ impl<'a> Spelling<'a> {
             .map(|scheme| &text[scheme.len()..]);
         // Docker writes four slashes (an empty authority, then //./pipe/x), others two.
         let text = match url {
-            Some(rest) => rest.strip_prefix("//").filter(|r| r.starts_with("//")).unwrap_or(rest),
+            Some(rest) => rest
+                .strip_prefix("//")
+                .filter(|r| r.starts_with("//"))
+                .unwrap_or(rest),
             None => text,
         };
         match Spelling::of_unc(text) {
@@ -176,7 +179,9 @@ impl<'a> Spelling<'a> {
     /// `\\HOST\pipe\NAME` with either slash; `.` and `?` are this machine.
     fn of_unc(text: &'a str) -> Option<Spelling<'a>> {
         let slash = |c: char| c == '\\' || c == '/';
-        let rest = text.strip_prefix(r"\\").or_else(|| text.strip_prefix("//"))?;
+        let rest = text
+            .strip_prefix(r"\\")
+            .or_else(|| text.strip_prefix("//"))?;
         let (host, rest) = rest.split_once(slash)?;
         let (pipe, name) = rest.split_once(slash)?;
         if host.is_empty() || !pipe.eq_ignore_ascii_case("pipe") {

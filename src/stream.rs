@@ -21,6 +21,15 @@ pub enum PipeMode {
     Message,
 }
 
+/// What one read of a message brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// How many bytes of the buffer were filled.
+    pub len: usize,
+    /// Whether the message ends here.
+    pub complete: bool,
+}
+
 /// Which end of the pipe a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -255,7 +264,7 @@ impl PipeStream {
             turn.drive(&mut read, spin)
         });
         match read {
-            Ok(length) => Ok(length),
+            Ok(part) => Ok(part.len),
             Err(Failure::System(e)) if is_end(&e) => {
                 self.note_end(&e);
                 Ok(0)
@@ -280,7 +289,9 @@ impl PipeStream {
             }
             written
         });
-        written.map_err(|failure| self.failed(WRITE, failure))
+        written
+            .map(|part| part.len)
+            .map_err(|failure| self.failed(WRITE, failure))
     }
 
     fn note_end(&self, error: &io::Error) {

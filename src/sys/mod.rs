@@ -22,4 +22,6 @@ mod windows;
 pub(crate) use windows::*;
 
 #[cfg(not(any(unix, windows)))]
-compile_error!("npipe knows the named pipes of Windows and the local sockets of Unix; this system has neither");
+compile_error!(
+    "npipe knows the named pipes of Windows and the local sockets of Unix; this system has neither"
+);

@@ -7,10 +7,11 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, SocketType};
 
-use super::event::{Event, earlier};
+use super::event::Event;
 use super::os;
 use super::stream::Stream;
 use crate::connect::{Attempt, Connected};
+use crate::lane::earlier;
 use crate::{ConnectOptions, PipeMode, PipeName};
 
 /// How long a `connect` may sit in the kernel before it looks whether it was cancelled.
@@ -65,7 +66,10 @@ impl Connector {
                 Some(Errno::AGAIN) => Attempt::Busy(error),
                 #[cfg(not(target_os = "linux"))]
                 Some(Errno::CONNREFUSED)
-                    if self.refused_since.get_or_insert_with(Instant::now).elapsed()
+                    if self
+                        .refused_since
+                        .get_or_insert_with(Instant::now)
+                        .elapsed()
                         < REFUSED_PATIENCE =>
                 {
                     Attempt::Busy(error)

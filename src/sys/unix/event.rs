@@ -76,12 +76,3 @@ impl Waker for Waiter {
         }
     }
 }
-
-/// The end of a wait that looks up at least every so often: the first of the two.
-pub(super) fn earlier(until: Option<Instant>, slice: std::time::Duration) -> Option<Instant> {
-    let slice = Instant::now().checked_add(slice);
-    match (until, slice) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}

@@ -49,7 +49,9 @@ impl Listener {
                     ErrorKind::InvalidInput,
                     OPERATION,
                     name,
-                    format!("mode {mode:#o} has more than the permission bits: 0 to 0o777 are allowed"),
+                    format!(
+                        "mode {mode:#o} has more than the permission bits: 0 to 0o777 are allowed"
+                    ),
                 ));
             }
             Security::Sddl(_) => {
@@ -70,14 +72,15 @@ impl Listener {
         let backlog = options
             .backlog
             .map_or(i32::MAX, |b| i32::try_from(b).unwrap_or(i32::MAX));
-        let place = Place::take(&socket, name.os_path(), mode, backlog).map_err(|refusal| {
-            match refusal.source {
+        let place =
+            Place::take(&socket, name.os_path(), mode, backlog).map_err(|refusal| match refusal
+                .source
+            {
                 Some(source) => {
                     error::explained(refusal.kind, OPERATION, name, refusal.why, source)
                 }
                 None => error::because(refusal.kind, OPERATION, name, refusal.why),
-            }
-        })?;
+            })?;
         let output_buffer_size = options
             .output_buffer_size
             .filter(|&bytes| bytes > 0)

@@ -38,7 +38,11 @@ pub(crate) fn address(spelling: &Spelling<'_>) -> Result<PathBuf, (ErrorKind, St
             let mut path = std::env::var_os("TMPDIR")
                 .filter(|dir| !dir.is_empty())
                 .unwrap_or_else(|| OsString::from("/tmp"));
-            if !Path::new(&path).as_os_str().as_encoded_bytes().ends_with(b"/") {
+            if !Path::new(&path)
+                .as_os_str()
+                .as_encoded_bytes()
+                .ends_with(b"/")
+            {
                 path.push("/");
             }
             path.push("CoreFxPipe_");

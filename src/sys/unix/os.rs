@@ -107,7 +107,8 @@ pub(super) fn socket(kind: SocketType) -> io::Result<OwnedFd> {
     let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
     #[cfg(target_vendor = "apple")]
     let socket = {
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?;
         settle(&socket)?;
         socket
     };

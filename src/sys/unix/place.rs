@@ -157,7 +157,9 @@ fn clear_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Refusal> {
         Err(error) => {
             return Err(Refusal {
                 kind: ErrorKind::AddrInUse,
-                why: format!("somebody else's socket has this name, and cannot be looked at: {error}"),
+                why: format!(
+                    "somebody else's socket has this name, and cannot be looked at: {error}"
+                ),
                 source: Some(error),
             });
         }

@@ -13,9 +13,10 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketAddrAny, SocketAddrUnix};
 
-use super::event::{Waiter, earlier};
+use super::event::Waiter;
 use super::os;
-use crate::lane::{Cancelled, Operation, Waited};
+use crate::lane::{Cancelled, Operation, Waited, earlier};
+use crate::stream::Part;
 use crate::{PipeMode, PipeName, PipeStream, Role};
 
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         buffer: &'a mut [u8],
-    ) -> impl Operation<Output = usize> + 'a {
+    ) -> impl Operation<Output = Part> + 'a {
         Attempt {
             fd: &self.fd,
             waiter,
@@ -49,7 +50,7 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         buffer: &'a [u8],
-    ) -> impl Operation<Output = usize> + 'a {
+    ) -> impl Operation<Output = Part> + 'a {
         Attempt {
             fd: &self.fd,
             waiter,
@@ -94,12 +95,18 @@ struct Attempt<'a, F> {
 }
 
 impl<F: FnMut(&OwnedFd) -> Result<usize, Errno>> Operation for Attempt<'_, F> {
-    type Output = usize;
+    type Output = Part;
 
-    fn poll(&mut self) -> Poll<io::Result<usize>> {
+    fn poll(&mut self) -> Poll<io::Result<Part>> {
         match (self.call)(self.fd) {
             Err(Errno::AGAIN) => Poll::Pending,
-            result => Poll::Ready(result.map_err(io::Error::from)),
+            result => Poll::Ready(match result {
+                Ok(len) => Ok(Part {
+                    len,
+                    complete: true,
+                }),
+                Err(error) => Err(error.into()),
+            }),
         }
     }
 
@@ -107,7 +114,7 @@ impl<F: FnMut(&OwnedFd) -> Result<usize, Errno>> Operation for Attempt<'_, F> {
         self.waiter.wait(Some((self.fd, self.ready)), until)
     }
 
-    fn cancel(&mut self) -> Cancelled<usize> {
+    fn cancel(&mut self) -> Cancelled<Part> {
         // Between two attempts the system holds nothing.
         Cancelled::Nothing
     }

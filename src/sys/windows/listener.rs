@@ -1,0 +1,307 @@
+//! A name that is held: instances of the pipe kept ready ahead of `accept`, and the port that tells who came, in order.
+//!
+//! An instance's life: made and bound to the port; *pending* while it waits for a client, its `OVERLAPPED` the system's;
+//! *ready* once a packet has told that a client came; then a stream's. Pending, ready and streams together are never
+//! more than `max_instances`, and there is always at least one of them, so that the name is never anybody else's.
+
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::os::windows::io::OwnedHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
+use windows_sys::Win32::System::Pipes::PIPE_UNLIMITED_INSTANCES;
+
+use super::os::{self, Instance, Listening, Overlapped, Packet, Port};
+use super::security;
+use super::stream::Stream;
+use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
+use crate::listener::Slots;
+use crate::{Direction, ListenOptions, PipeName, error};
+
+const OPERATION: &str = "bind";
+
+const BACKLOG: u32 = 32;
+
+/// 64 KiB: enough that a write need not wait for its reader.
+const BUFFER_SIZE: u32 = 65536;
+
+/// How long a closing listener waits for an instance that it has cancelled. The system answers at once; if it ever did
+/// not, the memory that it may still write to is left to it.
+const LAST_PACKET: Duration = Duration::from_secs(5);
+
+/// What moves a call that waits in `accept`: the port itself.
+pub(crate) struct ListenWaiter(Arc<Port>);
+
+impl Waker for ListenWaiter {
+    fn wake(&self) {
+        self.0.wake();
+    }
+}
+
+pub(crate) struct Listener {
+    port: Arc<Port>,
+    instance: Instance,
+    backlog: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pending: Vec<Pending>,
+    ready: VecDeque<OwnedHandle>,
+    closed: bool,
+}
+
+/// An instance that waits for its client. The system holds the `OVERLAPPED` until its packet has come.
+struct Pending {
+    overlapped: Box<UnsafeCell<Overlapped>>,
+    handle: OwnedHandle,
+}
+
+// SAFETY: the OVERLAPPED is the system's until its packet has come, and nobody reads it after that.
+unsafe impl Send for Pending {}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    pub(crate) fn bind(
+        name: &PipeName,
+        options: &ListenOptions,
+        slots: &Slots,
+    ) -> io::Result<(Listener, Lane<ListenWaiter>)> {
+        if name.is_remote() {
+            return Err(error::because(
+                ErrorKind::InvalidInput,
+                OPERATION,
+                name,
+                "this is another machine's pipe: a server listens on its own machine, at \\\\.\\pipe\\NAME",
+            ));
+        }
+        let fail = |e| error::from_os(OPERATION, name, e);
+        let size = |asked: Option<u32>| asked.unwrap_or(BUFFER_SIZE);
+        let instance = Instance {
+            path: os::nt_path(name.os_path()),
+            message: options.message_mode,
+            inbound: options.direction != Direction::Outbound,
+            outbound: options.direction != Direction::Inbound,
+            accept_remote: options.accept_remote_clients,
+            // One more than are asked for: the next one is made before the last one's handle is closed, lest the name
+            // be free in between.
+            max_instances: match options.max_instances {
+                Some(most) if most < PIPE_UNLIMITED_INSTANCES - 1 => most + 1,
+                _ => PIPE_UNLIMITED_INSTANCES,
+            },
+            input_buffer_size: size(options.input_buffer_size),
+            output_buffer_size: size(options.output_buffer_size),
+            security: security::descriptor(&options.security, name)?,
+        };
+        let first = instance.create(true).map_err(|source| {
+            if os::code(&source) != ERROR_ACCESS_DENIED {
+                return fail(source);
+            }
+            // Both "it is there" and "you may not" are ACCESS_DENIED.
+            if os::exists(&os::wide(name.os_path())) {
+                let why = "another server has this name";
+                error::explained(ErrorKind::AddrInUse, OPERATION, name, why, source)
+            } else {
+                let why = "this user may not make a pipe of this name";
+                error::explained(ErrorKind::PermissionDenied, OPERATION, name, why, source)
+            }
+        })?;
+        let port = Arc::new(Port::new().map_err(fail)?);
+        let listener = Listener {
+            port: port.clone(),
+            instance,
+            backlog: options.backlog.unwrap_or(BACKLOG) as usize,
+            state: Mutex::default(),
+        };
+        {
+            let mut state = listener.state();
+            listener
+                .put_up(&mut state, Some(first))
+                .and_then(|()| listener.replenish(&mut state, slots))
+                .map_err(|source| {
+                    if os::code(&source) == ERROR_ACCESS_DENIED {
+                        let why = "its security does not let this user add instances to the pipe, which its server must: \
+                                   grant the server's own account FILE_CREATE_PIPE_INSTANCE (0x4; GA or FA contain it)";
+                        return error::explained(
+                            ErrorKind::PermissionDenied,
+                            OPERATION,
+                            name,
+                            why,
+                            source,
+                        );
+                    }
+                    fail(source)
+                })?;
+        }
+        Ok((listener, Lane::new(ListenWaiter(port))))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half way, so a poisoned lock guards a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes one more instance, or takes the one that is given, and lets it wait for a client.
+    fn put_up(&self, state: &mut State, given: Option<OwnedHandle>) -> io::Result<()> {
+        let handle = match given {
+            Some(handle) => handle,
+            None => self.instance.create(false)?,
+        };
+        self.port.add(&handle)?;
+        let pending = Pending {
+            overlapped: Box::default(),
+            handle,
+        };
+        let overlapped = pending.overlapped.get();
+        // SAFETY: the OVERLAPPED is new. It stays in its box, which is dropped only when its packet has come, or when
+        // the call below says that none will.
+        match unsafe { os::listen(&pending.handle, overlapped) }? {
+            Listening::Pending => state.pending.push(pending),
+            Listening::Connected => match self.port.post(overlapped) {
+                // In its turn, behind those whose packets are there already.
+                Ok(()) => state.pending.push(pending),
+                // Out of its turn, and not lost.
+                Err(_) => state.ready.push_back(pending.handle),
+            },
+        }
+        Ok(())
+    }
+
+    /// Puts up as many instances as the backlog asks for and the slots allow.
+    fn replenish(&self, state: &mut State, slots: &Slots) -> io::Result<()> {
+        loop {
+            let waiting = state.pending.len() + state.ready.len();
+            if waiting >= self.backlog.min(slots.free()) {
+                return Ok(());
+            }
+            self.put_up(state, None)?;
+        }
+    }
+
+    pub(crate) fn accept<'a>(&'a self, _waiter: &'a ListenWaiter, slots: &'a Slots) -> Accept<'a> {
+        Accept {
+            listener: self,
+            slots,
+        }
+    }
+
+    /// A stream of this listener is about to close its instance: the next one is put up first.
+    pub(crate) fn released(&self, waiter: &ListenWaiter, slots: &Slots) {
+        let mut state = self.state();
+        if !state.closed && self.replenish(&mut state, slots).is_err() {
+            // `accept` will try again, and tell.
+            waiter.wake();
+        }
+    }
+
+    /// Gives up the name. Called by the one who holds the lane, once it is closed.
+    pub(crate) fn close(&self, _waiter: &ListenWaiter) {
+        let mut state = self.state();
+        state.closed = true;
+        state.ready.clear();
+        for pending in &state.pending {
+            // SAFETY: it was started, and its packet has not been taken out yet.
+            unsafe { os::cancel(&pending.handle, pending.overlapped.get()) };
+        }
+        let until = Instant::now().checked_add(LAST_PACKET);
+        while !state.pending.is_empty() {
+            match self.port.get(until) {
+                Ok(Packet::Completion(overlapped)) => drop(state.take(overlapped)),
+                Ok(Packet::Wake) => {}
+                Ok(Packet::Nothing) | Err(_) => {
+                    for pending in std::mem::take(&mut state.pending) {
+                        Box::leak(pending.overlapped);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in what came out of the port.
+    fn arrived(&self, overlapped: *mut Overlapped) {
+        let mut state = self.state();
+        if let Some(pending) = state.take(overlapped) {
+            // An instance that failed without a client has an end of file for whoever reads it; but none is known to.
+            state.ready.push_back(pending.handle);
+        }
+    }
+}
+
+impl State {
+    /// Takes back the instance whose packet has come.
+    fn take(&mut self, overlapped: *mut Overlapped) -> Option<Pending> {
+        let at = self
+            .pending
+            .iter()
+            .position(|pending| std::ptr::eq(pending.overlapped.get(), overlapped))?;
+        Some(self.pending.swap_remove(at))
+    }
+}
+
+/// Waits for a client.
+pub(crate) struct Accept<'a> {
+    listener: &'a Listener,
+    slots: &'a Slots,
+}
+
+impl Operation for Accept<'_> {
+    type Output = Stream;
+
+    fn poll(&mut self) -> Poll<io::Result<Stream>> {
+        let listener = self.listener;
+        loop {
+            let mut state = listener.state();
+            if state.closed {
+                return Poll::Pending; // the lane says so
+            }
+            if let Some(handle) = state.ready.pop_front() {
+                self.slots.take();
+                // If it cannot be made now, the next accept will try again.
+                let _ = listener.replenish(&mut state, self.slots);
+                return Poll::Ready(Ok(Stream::new(handle)));
+            }
+            let replenished = listener.replenish(&mut state, self.slots);
+            let helpless = state.pending.is_empty();
+            drop(state);
+            match listener.port.get(Some(Instant::now())) {
+                Ok(Packet::Completion(overlapped)) => listener.arrived(overlapped),
+                Ok(Packet::Wake) => {}
+                Ok(Packet::Nothing) => {
+                    return match replenished {
+                        // With others up, clients can still come.
+                        Err(error) if helpless => Poll::Ready(Err(error)),
+                        _ => Poll::Pending,
+                    };
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
+        Ok(match self.listener.port.get(until)? {
+            Packet::Completion(overlapped) => {
+                self.listener.arrived(overlapped);
+                Waited::Ready
+            }
+            Packet::Wake => Waited::Woken,
+            Packet::Nothing => Waited::Expired,
+        })
+    }
+
+    fn cancel(&mut self) -> Cancelled<Stream> {
+        // Who comes now is there for the next accept.
+        Cancelled::Nothing
+    }
+}

@@ -1,0 +1,17 @@
+//! Windows: the real named pipes, always overlapped, through `windows-sys`.
+
+pub(crate) mod name;
+
+mod connect;
+mod event;
+mod listener;
+mod os;
+mod overlapped;
+mod security;
+mod stream;
+
+pub(crate) use connect::Connector;
+pub(crate) use event::Event;
+pub(crate) use listener::{ListenWaiter, Listener};
+pub(crate) use overlapped::Waiter;
+pub(crate) use stream::Stream;

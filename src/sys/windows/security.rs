@@ -1,0 +1,77 @@
+//! Who may talk to a pipe, as a security descriptor.
+
+use std::io::{self, ErrorKind};
+
+use super::os::{self, SecurityDescriptor};
+use crate::{PipeName, Security, error, sddl};
+
+const OPERATION: &str = "bind";
+
+/// Reading and writing without FILE_CREATE_PIPE_INSTANCE (0x4), which would let others put up instances of the pipe and
+/// take its clients. GENERIC_WRITE contains it; the system asks a client that opens with GENERIC_WRITE for the rest only.
+const READ_WRITE: &str = "0x12019b";
+
+/// The descriptor of a new pipe; None for the system's own default.
+pub(super) fn descriptor(
+    security: &Security,
+    name: &PipeName,
+) -> io::Result<Option<SecurityDescriptor>> {
+    let fail = |e| error::from_os(OPERATION, name, e);
+    let sddl = match security {
+        Security::OsDefault => return Ok(None),
+        Security::OwnerOnly => owner_only().map_err(fail)?,
+        Security::Everyone => {
+            format!("{}(A;;{READ_WRITE};;;WD)", owner_only().map_err(fail)?)
+        }
+        Security::Sddl(sddl) => sddl.clone(),
+        Security::Mode(mode) => {
+            return Err(error::unsupported(
+                OPERATION,
+                name,
+                format!(
+                    "mode {mode:#o} is Unix's: on Windows say Security::Sddl, OwnerOnly or Everyone"
+                ),
+            ));
+        }
+    };
+    if sddl.contains('\0') {
+        return Err(error::because(
+            ErrorKind::InvalidInput,
+            OPERATION,
+            name,
+            "the SDDL has a NUL character in it",
+        ));
+    }
+    let mistake = || sddl::find_mistake(&sddl, |part| SecurityDescriptor::parse(part).is_ok());
+    if sddl.trim().is_empty() {
+        // The system takes it for a descriptor that says nothing, which nobody means.
+        return Err(error::because(
+            ErrorKind::InvalidInput,
+            OPERATION,
+            name,
+            mistake(),
+        ));
+    }
+    match SecurityDescriptor::parse(&sddl) {
+        Ok(descriptor) => Ok(Some(descriptor)),
+        Err(source) => {
+            let wrong = mistake();
+            Err(error::explained(
+                ErrorKind::InvalidInput,
+                OPERATION,
+                name,
+                wrong,
+                source,
+            ))
+        }
+    }
+}
+
+/// This user by their own SID (OW, the owner's rights, would be the Administrators' where the process is elevated), the
+/// system and the administrators.
+fn owner_only() -> io::Result<String> {
+    Ok(format!(
+        "D:P(A;;FA;;;{})(A;;FA;;;SY)(A;;FA;;;BA)",
+        os::user_sid()?
+    ))
+}
