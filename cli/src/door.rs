@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use npipe::PipeListener;
-
 use crate::args::Serve;
 use crate::couple::STACK;
 use crate::end::End;
 use crate::failure::{self, Failure};
-use crate::{say, signals};
+use crate::say;
+use crate::signals::Guarded;
 
 #[derive(Debug)]
 pub enum Door {
-    Pipe(Arc<PipeListener>),
+    Pipe(Guarded),
     Tcp(TcpListener),
 }
 
@@ -26,7 +25,7 @@ const MOST_FAILURES: u32 = 100;
 
 impl Door {
     pub fn pipe(name: &str, how: &Serve) -> failure::Result<Door> {
-        let listener = signals::bind(|| how.options().bind(name)).map_err(|e| Failure::pipe(&e))?;
+        let listener = Guarded::bind(|| how.options().bind(name)).map_err(|e| Failure::pipe(&e))?;
         say::note(format_args!("listening on {}", listener.local_addr()));
         Ok(Door::Pipe(listener))
     }

@@ -4,47 +4,72 @@
 //! a signal must not come before that.
 
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use npipe::PipeListener;
 
-/// Binds, and sees to it that the listener is closed before a signal ends the process.
+/// A listener that is closed before a signal ends the process, or when this is dropped.
+#[derive(Debug)]
+pub struct Guarded(Arc<PipeListener>);
+
+impl Deref for Guarded {
+    type Target = PipeListener;
+
+    fn deref(&self) -> &PipeListener {
+        &self.0
+    }
+}
+
 #[cfg(windows)]
-pub fn bind(bind: impl FnOnce() -> io::Result<PipeListener>) -> io::Result<Arc<PipeListener>> {
-    bind().map(Arc::new)
+impl Guarded {
+    pub fn bind(bind: impl FnOnce() -> io::Result<PipeListener>) -> io::Result<Guarded> {
+        Ok(Guarded(Arc::new(bind()?)))
+    }
 }
 
 #[cfg(unix)]
-pub use unix::bind;
-
-#[cfg(unix)]
 mod unix {
-    use std::sync::{Mutex, Once, PoisonError, Weak};
+    use std::sync::{Mutex, MutexGuard, Once, PoisonError, Weak};
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::Signals;
 
-    use super::{Arc, PipeListener, io};
+    use super::{Arc, Guarded, PipeListener, io};
     use crate::say;
 
     static LISTENERS: Mutex<Vec<Weak<PipeListener>>> = Mutex::new(Vec::new());
 
-    /// Binds, and sees to it that the listener is closed before a signal ends the process.
-    pub fn bind(bind: impl FnOnce() -> io::Result<PipeListener>) -> io::Result<Arc<PipeListener>> {
-        static WATCH: Once = Once::new();
-        WATCH.call_once(|| {
-            if let Err(error) = watch() {
-                say::note(format_args!(
-                    "signals cannot be caught ({error}), so Ctrl-C will leave the socket's file behind"
-                ));
-            }
-        });
-        // Held over the bind: a signal that comes in between waits for what it has to close.
-        let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let listener = Arc::new(bind()?);
-        listeners.retain(|listener| listener.strong_count() > 0);
-        listeners.push(Arc::downgrade(&listener));
-        Ok(listener)
+    impl Guarded {
+        pub fn bind(bind: impl FnOnce() -> io::Result<PipeListener>) -> io::Result<Guarded> {
+            static WATCH: Once = Once::new();
+            WATCH.call_once(|| {
+                if let Err(error) = watch() {
+                    say::note(format_args!(
+                        "signals cannot be caught ({error}), so Ctrl-C will leave the socket's file behind"
+                    ));
+                }
+            });
+            // Held over the bind: a signal that comes in between waits for what it has to close.
+            let mut listeners = lock();
+            let listener = Arc::new(bind()?);
+            listeners.push(Arc::downgrade(&listener));
+            Ok(Guarded(listener))
+        }
+    }
+
+    impl Drop for Guarded {
+        fn drop(&mut self) {
+            // Held over the close, for the same reason.
+            let mut listeners = lock();
+            self.0.close();
+            let ours = Arc::as_ptr(&self.0);
+            listeners.retain(|listener| listener.as_ptr() != ours);
+        }
+    }
+
+    fn lock() -> MutexGuard<'static, Vec<Weak<PipeListener>>> {
+        LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn watch() -> io::Result<()> {
@@ -55,7 +80,7 @@ mod unix {
         let mut signals = Signals::new(caught)?;
         std::thread::Builder::new().spawn(move || {
             for signal in signals.forever() {
-                let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+                let listeners = lock();
                 for listener in listeners.iter().filter_map(Weak::upgrade) {
                     listener.close();
                 }

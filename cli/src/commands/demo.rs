@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use npipe::{ConnectOptions, ListenOptions, PipeName, PipeStream};
 
 use crate::failure::{self, Failure};
-use crate::signals;
+use crate::signals::Guarded;
 
 /// The same text as `interop/csharp/`, where it is run; here so that it is in the package.
 const SERVER_CS: &str = include_str!("../../csharp/Server.cs");
@@ -171,7 +171,7 @@ fn tell(side: Side, what: &str, line: &str) -> failure::Result {
 
 fn serve(name: &str) -> failure::Result {
     let bind = || ListenOptions::new().bind(name);
-    let listener = signals::bind(bind).map_err(|e| Failure::pipe(&e))?;
+    let listener = Guarded::bind(bind).map_err(|e| Failure::pipe(&e))?;
     tell(Side::Server, "waits for a client", "")?;
     let stream = listener.accept().map_err(|e| Failure::pipe(&e))?;
     let mut talk = Talk::new(Side::Server, &stream);
