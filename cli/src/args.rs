@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use npipe::{ConnectOptions, ListenOptions, Security};
 
-use crate::commands::{connect, demo, listen, relay, shell, tap};
+use crate::commands::{bench, connect, demo, listen, relay, shell, tap};
 use crate::couple::{Terms, couple};
 use crate::end::End;
 use crate::progress::Progress;
@@ -65,6 +65,8 @@ pub enum Command {
     Listen(listen::Listen),
     Relay(relay::Relay),
     Tap(tap::Tap),
+    Bench(bench::Bench),
+    BenchServer(bench::BenchServer),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -114,22 +116,25 @@ impl Serve {
 }
 
 fn security(text: &str) -> Result<Security, String> {
-    let mode = || {
-        u32::from_str_radix(text, 8)
-            .ok()
-            .filter(|_| text.len() <= 4)
-    };
     match text.to_ascii_lowercase().as_str() {
         "owner" => Ok(Security::OwnerOnly),
         "everyone" => Ok(Security::Everyone),
         "default" => Ok(Security::OsDefault),
-        _ if text.starts_with('0') => match mode() {
-            Some(mode) => Ok(Security::Mode(mode)),
-            None => Err("permission bits are octal, as in 0600".into()),
+        _ if text.starts_with('0') && cfg!(windows) => {
+            Err("permission bits are for Unix; on Windows give owner, everyone, default or SDDL".into())
+        }
+        _ if text.starts_with('0') => match u32::from_str_radix(text, 8) {
+            Ok(mode) if mode <= 0o777 => Ok(Security::Mode(mode)),
+            _ => Err("permission bits are three octal digits, as in 0660".into()),
         },
-        // Every security descriptor in SDDL has a colon after its first letter: O: G: D: S:
+        // Every security descriptor in SDDL begins with a letter and a colon: O: G: D: S:
+        _ if text.get(1..2) == Some(":") && cfg!(unix) => {
+            Err("SDDL is for Windows; on Unix give owner, everyone, default or permission bits such as 0660".into())
+        }
         _ if text.get(1..2) == Some(":") => Ok(Security::Sddl(text.to_owned())),
-        _ => Err("give owner, everyone, default, permission bits such as 0600, or SDDL such as D:P(A;;GA;;;OW)".into()),
+        _ => Err("give owner, everyone, default, permission bits such as 0660 (Unix) \
+                  or SDDL such as D:P(A;;GA;;;OW) (Windows)"
+            .into()),
     }
 }
 
@@ -194,7 +199,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits.parse().map_err(|_| wrong())?;
     let seconds = match &text[digits.len()..] {
-        "ms" => number / 1000.0,
+        "us" => number / 1e6,
+        "ms" => number / 1e3,
         "s" | "" => number,
         "m" => number * 60.0,
         "h" => number * 3600.0,
@@ -253,11 +259,14 @@ mod tests {
     #[test]
     fn who_may_connect() {
         assert_eq!(security("everyone"), Ok(Security::Everyone));
-        assert_eq!(security("0640"), Ok(Security::Mode(0o640)));
-        assert_eq!(
-            security("D:P(A;;GA;;;OW)"),
-            Ok(Security::Sddl("D:P(A;;GA;;;OW)".into()))
-        );
+        let (mode, sddl) = (security("0640"), security("D:P(A;;GA;;;OW)"));
+        if cfg!(unix) {
+            assert_eq!(mode, Ok(Security::Mode(0o640)));
+            assert!(sddl.is_err());
+        } else {
+            assert!(mode.is_err());
+            assert_eq!(sddl, Ok(Security::Sddl("D:P(A;;GA;;;OW)".into())));
+        }
         assert!(security("0999").is_err());
         assert!(security("me").is_err());
     }

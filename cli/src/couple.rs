@@ -58,6 +58,8 @@ impl Way {
 pub trait Watch: Send + Sync {
     fn data(&self, way: Way, bytes: &[u8]);
     fn end(&self, way: Way);
+    /// The connection is over.
+    fn close(&self) {}
 }
 
 /// Which ways there are, and when it is over.
@@ -140,6 +142,9 @@ pub fn couple(
         .spawn(move || other.run(apart))
         .map_err(|e| Failure::io("start a thread", &e))?;
     couple.run(apart.other());
+    if let Some(watch) = &couple.watch {
+        watch.close();
+    }
     Ok(Outcome {
         up: couple.up.passage(),
         down: couple.down.passage(),

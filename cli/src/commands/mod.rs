@@ -1,5 +1,6 @@
 //! The subcommands, a file for each.
 
+pub mod bench;
 pub mod connect;
 pub mod demo;
 pub mod listen;
@@ -20,6 +21,8 @@ pub fn run(command: Command, whole: fn() -> Clap) -> failure::Result {
         Command::Relay(relay) => relay.run(),
         Command::Demo(demo) => demo.run(),
         Command::Tap(tap) => tap.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::BenchServer(server) => server.run(),
         Command::Completions(completions) => completions.run(whole()),
         Command::Man(man) => man.run(whole()),
     }

@@ -155,10 +155,8 @@ impl Watch for Wire {
     fn end(&self, way: Way) {
         self.send(What::End(way));
     }
-}
 
-impl Drop for Wire {
-    fn drop(&mut self) {
+    fn close(&self) {
         self.send(What::Close);
     }
 }

@@ -52,7 +52,7 @@ fn wrong_usage_is_2() {
     fails(
         &["listen", "--security", "D:P(A;;GA;;;OW)", &name("sddl")],
         2,
-        &["SDDL"],
+        &["SDDL is for Windows"],
     );
     #[cfg(windows)]
     fails(
