@@ -331,7 +331,8 @@ impl PipeStream {
     /// # Errors
     ///
     /// * `TimedOut`: the write deadline or timeout passed.
-    /// * `BrokenPipe`: the peer has closed before it had read everything.
+    /// * `BrokenPipe`: the peer has closed before it had read everything. (Once a peer has gone, Windows no longer tells
+    ///   whether it had, and this is `Ok`.)
     /// * `Unsupported`: on Unix systems other than Linux, which do not tell what has been read.
     pub fn wait_drained(&self) -> io::Result<()> {
         const OPERATION: &str = "wait_drained on";

@@ -19,8 +19,8 @@ const TEMPLATE: &str = "\
 {usage-heading} npipe COMMAND [OPTIONS]
 
 Commands:
-{subcommands}
-{after-help}";
+{subcommands}{after-help}
+";
 
 const EXAMPLES: &str = r"Examples:
   npipe demo                         two programs talk; C# for either side

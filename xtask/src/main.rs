@@ -1,1 +1,59 @@
-fn main() {}
+//! The project's chores, one file each: `cargo xtask lab`, `demo`, `test`, `check`.
+
+mod check;
+mod demo;
+mod dotnet;
+mod lab;
+mod place;
+mod process;
+mod test;
+mod toolchain;
+mod ui;
+mod wine;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use place::Place;
+
+const USAGE: &str = "\
+usage: cargo xtask CHORE
+
+  lab              set up what the others need: .NET, a C# compiler, a Windows build, Wine
+  demo             Rust and C# talk over one pipe, in all four pairings
+  demo --windows   the same on Windows: Wine, with .NET for Windows
+  test             all tests, here and on Windows under Wine, with .NET at the other end
+  check            formatting, lints, docs, and a type check for the other systems
+
+Everything is kept under target/, and set up once: the first run takes minutes, the next ones do not.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    process::end_children_on_signals();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            ui::fail(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<ExitCode> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let place = Place::find()?;
+    match arguments.as_slice() {
+        ["lab"] => lab::run(&place),
+        ["demo"] => demo::run(&place),
+        ["demo", "--windows"] => demo::run_windows(&place),
+        ["test"] => test::run(&place),
+        ["check"] => check::run(&place),
+        [] | ["help" | "-h" | "--help"] => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => bail!("there is no such chore: {}\n\n{USAGE}", arguments.join(" ")),
+    }
+}

@@ -10,11 +10,23 @@ use crate::harness::*;
 fn every_measure_as_json_and_as_a_picture() {
     let _watchdog = watchdog();
     let file = std::env::temp_dir().join(name("bench.svg"));
-    let ended = run(&["bench", "--time", "50ms", "--json", "--plot", file.to_str().unwrap()]).done();
+    let ended = run(&[
+        "bench",
+        "--time",
+        "50ms",
+        "--json",
+        "--plot",
+        file.to_str().unwrap(),
+    ])
+    .done();
     let results: Value = serde_json::from_str(ended.text()).unwrap();
     for measure in ["round_trip", "connect"] {
         let times = &results[measure];
-        let number = |name: &str| times[name].as_f64().unwrap_or_else(|| panic!("{measure} has no {name}"));
+        let number = |name: &str| {
+            times[name]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{measure} has no {name}"))
+        };
         assert!(number("count") >= 1.0 && number("per_second") > 0.0);
         let order = ["min", "p50", "p90", "p99", "p99_9", "max"].map(number);
         assert!(order.is_sorted() && order[0] > 0.0, "{times}");
@@ -32,7 +44,16 @@ fn every_measure_as_json_and_as_a_picture() {
 #[test]
 fn a_table_fits_a_screen() {
     let _watchdog = watchdog();
-    let ended = run(&["bench", "--time", "20ms", "--size", "100k", "--busy-poll", "10us"]).done();
+    let ended = run(&[
+        "bench",
+        "--time",
+        "20ms",
+        "--size",
+        "100k",
+        "--busy-poll",
+        "10us",
+    ])
+    .done();
     assert!(ended.text().contains("round trip, 100 KiB"), "{ended:?}");
     assert!(ended.text().contains("client to server"), "{ended:?}");
     for line in ended.text().lines().skip(1) {
@@ -55,7 +76,9 @@ fn somebody_elses_echo_server_is_measured_too() {
 fn a_server_that_does_not_echo_is_told_apart() {
     let _watchdog = watchdog();
     let name = name("bench-mute");
-    let served = server(&name, 1, |stream| (&stream).read_exact(&mut [0; 64]).unwrap());
+    let served = server(&name, 1, |stream| {
+        (&stream).read_exact(&mut [0; 64]).unwrap()
+    });
     let ended = run(&["bench", &name]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("does not echo"), "{ended:?}");

@@ -14,6 +14,7 @@ const COMMANDS: &[&str] = &[
     "listen",
     "relay",
     "tap",
+    "bench",
     "completions",
     "man",
 ];

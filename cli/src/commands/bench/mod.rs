@@ -149,7 +149,7 @@ impl Bench {
                 "its own server"
             };
             line(&format!(
-                "{pipe}, {whose}; {} {}, {} cores\n\n{:<26}{:>12}{:>9}{:>9}{:>9}{:>9}{:>9}",
+                "{pipe}, {whose}; {} {}, {} cores\n\n{:<23}{:>12}{:>9}{:>9}{:>9}{:>9}{:>9}",
                 std::env::consts::OS,
                 std::env::consts::ARCH,
                 cores(),
@@ -382,7 +382,7 @@ impl Times {
     }
 
     fn row(&self, what: &str) -> failure::Result {
-        let mut row = format!("{what:<26}{:>12.0}", self.per_second);
+        let mut row = format!("{what:<23}{:>12.0}", self.per_second);
         for nanos in [self.min, self.p50, self.p90, self.p99, self.p99_9] {
             row.push_str(&format!("{:>9}", time(nanos)));
         }

