@@ -8,4 +8,5 @@ mod harness;
 mod help;
 mod relay;
 mod shell;
+mod size;
 mod tap;

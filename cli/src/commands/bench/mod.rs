@@ -42,7 +42,7 @@ pub struct Bench {
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = args::bytes)]
     size: usize,
 
-    /// Bytes of a write when throughput is measured
+    /// Bytes of a write for throughput
     #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = args::bytes)]
     block: usize,
 
