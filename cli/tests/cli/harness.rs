@@ -187,6 +187,14 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Asked first, so that it takes its socket's file along; then made to.
+        #[cfg(unix)]
+        if self.is_running() {
+            let asked = Command::new("kill").arg(self.id().to_string()).status();
+            if asked.is_ok_and(|status| status.success()) {
+                let _ = self.child.wait();
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
