@@ -400,8 +400,8 @@ fn a_signal_leaves_no_socket_behind() {
         let mut args = args.to_vec();
         args.push(&name);
         let (run, path) = serve(&args);
-        let _client = connect(&name);
         assert!(std::path::Path::new(&path).exists());
+        let _client = connect(&name);
         let killed = std::process::Command::new("kill")
             .arg(run.id().to_string())
             .status()
