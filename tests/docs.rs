@@ -136,3 +136,24 @@ fn links_between_the_documents_lead_somewhere() {
     }
     assert!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
 }
+
+#[test]
+fn the_rows_of_a_table_are_of_one_length() {
+    let Some(root) = root() else { return };
+    let mut wrong = Vec::new();
+    for document in documents(root) {
+        let text = fs::read_to_string(&document).unwrap();
+        let mut columns = None;
+        for (number, line) in text.lines().enumerate() {
+            if !line.starts_with('|') {
+                columns = None;
+                continue;
+            }
+            let cells = line.replace(r"\|", "").matches('|').count();
+            if *columns.get_or_insert(cells) != cells {
+                wrong.push(format!("{}:{}", document.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "another length:\n{}", wrong.join("\n"));
+}
