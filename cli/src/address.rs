@@ -1,0 +1,226 @@
+//! The places that `relay` and `tap` know: `pipe:NAME`, `unix:PATH`, `tcp:HOST:PORT`, `exec:COMMAND LINE`, `stdio`.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use crate::args::Dial;
+use crate::end::End;
+use crate::failure::{self, Failure};
+use crate::program::Program;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A pipe, or on Unix any other socket of the file system: the library takes a path for a name.
+    Pipe(String),
+    Unix(String),
+    Tcp(String),
+    Exec(Program),
+    Stdio,
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Address, String> {
+        let known = |kind: &str| {
+            let rest = text.get(kind.len()..)?;
+            text[..kind.len()]
+                .eq_ignore_ascii_case(kind)
+                .then_some(rest)
+        };
+        if text.eq_ignore_ascii_case("stdio") || text == "-" {
+            return Ok(Address::Stdio);
+        }
+        if let Some(name) = text.get(..5).and_then(|_| known("pipe:")) {
+            return non_empty(name, "a pipe's name, as in pipe:mypipe").map(Address::Pipe);
+        }
+        if let Some(path) = text.get(..5).and_then(|_| known("unix:")) {
+            return unix(path);
+        }
+        if let Some(place) = text.get(..4).and_then(|_| known("tcp:")) {
+            return tcp(place);
+        }
+        if let Some(line) = text.get(..5).and_then(|_| known("exec:")) {
+            return Program::parse(line).map(Address::Exec);
+        }
+        non_empty(text, "an address").map(Address::Pipe)
+    }
+}
+
+fn non_empty(text: &str, what: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err(format!("give {what}"));
+    }
+    Ok(text.to_owned())
+}
+
+fn unix(path: &str) -> Result<Address, String> {
+    if cfg!(windows) {
+        return Err("unix: is for Unix systems; on Windows give pipe:NAME or tcp:HOST:PORT".into());
+    }
+    let path = non_empty(path, "a socket's path, as in unix:/run/app.sock")?;
+    let path = std::path::absolute(path).map_err(|e| e.to_string())?;
+    match path.into_os_string().into_string() {
+        Ok(path) => Ok(Address::Unix(path)),
+        Err(_) => {
+            Err("the path of this directory is not Unicode: give the socket's path from /".into())
+        }
+    }
+}
+
+fn tcp(place: &str) -> Result<Address, String> {
+    let (host, port) = place.rsplit_once(':').unwrap_or_default();
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err("give host and port, as in tcp:127.0.0.1:8080 or tcp:[::1]:8080".into());
+    }
+    Ok(Address::Tcp(place.to_owned()))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Pipe(name) => write!(f, "pipe:{name}"),
+            Address::Unix(path) => write!(f, "unix:{path}"),
+            Address::Tcp(place) => write!(f, "tcp:{place}"),
+            Address::Exec(program) => write!(f, "exec:{program}"),
+            Address::Stdio => f.write_str("stdio"),
+        }
+    }
+}
+
+impl Address {
+    /// Goes there.
+    pub fn dial(&self, how: &Dial) -> failure::Result<End> {
+        match self {
+            Address::Pipe(name) | Address::Unix(name) => {
+                let stream = how.options().connect(name).map_err(|e| Failure::pipe(&e))?;
+                Ok(End::Pipe(stream))
+            }
+            Address::Tcp(place) => dial_tcp(place, how),
+            Address::Exec(program) => program.start().map(End::Program),
+            Address::Stdio => End::stdio(),
+        }
+    }
+}
+
+/// TCP has no event for a server that comes.
+const TCP_RETRY: Duration = Duration::from_millis(50);
+
+fn dial_tcp(place: &str, how: &Dial) -> failure::Result<End> {
+    let what = || format!("connect tcp:{place}");
+    let until = how
+        .timeout
+        .0
+        .and_then(|time| Instant::now().checked_add(time));
+    loop {
+        let error = match attempt_tcp(place, until) {
+            Ok(stream) => {
+                // What passes here is as interactive as a pipe is.
+                let _ = stream.set_nodelay(true);
+                return Ok(End::Tcp(stream));
+            }
+            Err(error) => error,
+        };
+        let refused = error.kind() == ErrorKind::ConnectionRefused;
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if refused && how.wait && left.is_none_or(|left| !left.is_zero()) {
+            std::thread::sleep(left.map_or(TCP_RETRY, |left| left.min(TCP_RETRY)));
+            continue;
+        }
+        return Err(match error.kind() {
+            ErrorKind::ConnectionRefused if how.wait => Failure::new(
+                failure::TIMED_OUT,
+                format!(
+                    "{}: no server came within {}; give it longer with --timeout",
+                    what(),
+                    how.timeout
+                ),
+            ),
+            ErrorKind::ConnectionRefused => Failure::new(
+                failure::NO_SUCH_PIPE,
+                format!(
+                    "{}: nothing listens there; start its server first, or wait for it with --wait",
+                    what()
+                ),
+            ),
+            ErrorKind::TimedOut => Failure::new(
+                failure::TIMED_OUT,
+                format!(
+                    "{}: no answer within {}; give it longer with --timeout",
+                    what(),
+                    how.timeout
+                ),
+            ),
+            _ => Failure::io(what(), &error),
+        });
+    }
+}
+
+fn attempt_tcp(place: &str, until: Option<Instant>) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "this host has no address");
+    for address in place.to_socket_addrs()? {
+        let attempt = match until {
+            // No time at all is refused by the system: one attempt is always made.
+            Some(until) => TcpStream::connect_timeout(
+                &address,
+                until
+                    .saturating_duration_since(Instant::now())
+                    .max(Duration::from_millis(1)),
+            ),
+            None => TcpStream::connect(address),
+        };
+        match attempt {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_and_a_bare_name_is_a_pipe() {
+        for (text, shown) in [
+            ("mypipe", "pipe:mypipe"),
+            ("pipe:mypipe", "pipe:mypipe"),
+            ("PIPE:mypipe", "pipe:mypipe"),
+            (r"\\.\pipe\mypipe", r"pipe:\\.\pipe\mypipe"),
+            ("npipe:////./pipe/mypipe", "pipe:npipe:////./pipe/mypipe"),
+            ("ü:mypipe", "pipe:ü:mypipe"),
+            ("tcp:localhost:80", "tcp:localhost:80"),
+            ("tcp:[::1]:80", "tcp:[::1]:80"),
+            ("exec:ssh host npipe", "exec:ssh host npipe"),
+            ("stdio", "stdio"),
+            ("-", "stdio"),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), shown);
+        }
+        for text in [
+            "",
+            "pipe:",
+            "tcp:",
+            "tcp:80",
+            "tcp:host:port",
+            "exec:",
+            "exec:\"a",
+        ] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_socket_is_found_from_anywhere() {
+        let address: Address = "unix:app.sock".parse().unwrap();
+        assert!(
+            matches!(address, Address::Unix(path) if path.starts_with('/') && path.ends_with("/app.sock"))
+        );
+    }
+}

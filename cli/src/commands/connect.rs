@@ -1,0 +1,41 @@
+//! `npipe connect NAME`: stdin to the pipe, the pipe to stdout.
+
+use clap::Args;
+
+use crate::args::{Dial, Transfer};
+use crate::end::End;
+use crate::failure::{self, Failure};
+
+const EXAMPLES: &str = r"Examples:
+  npipe connect mypipe
+  echo status | npipe connect --exit-on-eof --wait --timeout 10s mypipe
+  npipe connect docker_engine < request.http
+  ssh -o ProxyCommand='npipe connect ssh-over-pipe' host
+
+stdin's end is passed on where the pipe has a half close; the server's end is
+the end. Nothing that was sent or received is lost.";
+
+/// Connect stdin and stdout to a pipe
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Connect {
+    /// The pipe
+    name: String,
+
+    #[command(flatten)]
+    dial: Dial,
+
+    #[command(flatten)]
+    transfer: Transfer,
+}
+
+impl Connect {
+    pub fn run(self) -> failure::Result {
+        let stream = self
+            .dial
+            .options()
+            .connect(&self.name)
+            .map_err(|e| Failure::pipe(&e))?;
+        self.transfer.run(End::stdio()?, End::Pipe(stream))
+    }
+}

@@ -1,0 +1,345 @@
+//! Copies between two ends, both ways at once, until both ways have ended; and decides when they have.
+//!
+//! `near` is the side that came (a client, or our own stdio), `far` the side that was gone to (a server, a program).
+//! Each way is one thread with one buffer of fixed size, so that an end that does not read holds up nothing but its
+//! own connection, and costs no memory.
+//!
+//! When the source of a way has ended, the end is carried on as a half close. What then still comes the other way is
+//! copied as well, until it ends too, or until its receiver is known to be gone. Where the sink has no half close (a
+//! Windows byte pipe, our own stdout) there are two cases. The far side, the one that serves, has nothing more to
+//! say: the connection is done, and closed. The near side has nothing more to say: it still wants its answer, and
+//! the far side is the one to end.
+
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::end::{End, HalfClose};
+use crate::failure::{self, Failure};
+
+const BUFFER: usize = 64 * 1024;
+
+/// What a copying thread needs on its stack, with room to spare: thousands of them may run.
+pub const STACK: usize = 256 * 1024;
+
+/// How long an end that has been told of the end may take to close by itself.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long input that is there already may take to find out that nobody wants it.
+const LAST_INPUT: Duration = Duration::from_millis(100);
+
+/// How long answers that are here already may take to be read once `--exit-on-eof` has what it waits for.
+const LAST_OUTPUT: Duration = Duration::from_millis(10);
+
+/// How often one looks whether an end that has only half closed has gone: no event says so.
+const LOOK: Duration = Duration::from_millis(20);
+const SELDOM: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From near to far: a client's words to its server, our stdin to the pipe.
+    Up,
+    /// From far to near.
+    Down,
+}
+
+impl Way {
+    fn other(self) -> Way {
+        match self {
+            Way::Up => Way::Down,
+            Way::Down => Way::Up,
+        }
+    }
+}
+
+/// Sees what passes, before it is passed on.
+pub trait Watch: Send + Sync {
+    fn data(&self, way: Way, bytes: &[u8]);
+    fn end(&self, way: Way);
+    /// The connection is over.
+    fn close(&self) {}
+}
+
+/// Which ways there are, and when it is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// The end of what comes up, once the far side has read all of it, is the end of the connection.
+    pub exit_on_eof: bool,
+}
+
+/// What became of one way.
+#[derive(Debug, Default)]
+pub struct Passage {
+    pub bytes: u64,
+    pub failure: Option<Failure>,
+}
+
+/// What became of a connection.
+#[derive(Debug)]
+pub struct Outcome {
+    pub up: Passage,
+    pub down: Passage,
+}
+
+impl Outcome {
+    /// The one thing to say of a connection that was this run's only one.
+    pub fn into_result(self) -> failure::Result {
+        match self.down.failure.or(self.up.failure) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Couple {
+    near: End,
+    far: End,
+    terms: Terms,
+    watch: Option<Arc<dyn Watch>>,
+    up: Lane,
+    down: Lane,
+    /// Whether each way has ended; both for the one condition variable.
+    ended: Mutex<(bool, bool)>,
+    change: Condvar,
+}
+
+#[derive(Default)]
+struct Lane {
+    bytes: AtomicU64,
+    /// Its reads were told to stop, so that a timeout is an end and no failure.
+    stopped: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+}
+
+/// Copies until it is over. The ends are closed on return, but for a stdin that cannot be stopped.
+pub fn couple(
+    near: End,
+    far: End,
+    terms: Terms,
+    watch: Option<Arc<dyn Watch>>,
+) -> failure::Result<Outcome> {
+    let couple = Arc::new(Couple {
+        near,
+        far,
+        terms,
+        watch,
+        up: Lane::default(),
+        down: Lane::default(),
+        ended: Mutex::new((false, false)),
+        change: Condvar::new(),
+    });
+    // Reading our own stdin cannot be stopped: the thread that does it is left behind if need be.
+    let apart = if matches!(couple.far, End::Stdio(_)) {
+        Way::Down
+    } else {
+        Way::Up
+    };
+    let other = couple.clone();
+    thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(move || other.run(apart))
+        .map_err(|e| Failure::io("start a thread", &e))?;
+    couple.run(apart.other());
+    if let Some(watch) = &couple.watch {
+        watch.close();
+    }
+    Ok(Outcome {
+        up: couple.up.passage(),
+        down: couple.down.passage(),
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lane {
+    fn passage(&self) -> Passage {
+        Passage {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            failure: lock(&self.failure).take(),
+        }
+    }
+}
+
+impl Couple {
+    /// (source, sink, lane)
+    fn parts(&self, way: Way) -> (&End, &End, &Lane) {
+        match way {
+            Way::Up => (&self.near, &self.far, &self.up),
+            Way::Down => (&self.far, &self.near, &self.down),
+        }
+    }
+
+    /// One way, from its first byte until the connection needs this thread no longer.
+    fn run(&self, way: Way) {
+        let (source, sink, lane) = self.parts(way);
+        let copied = self.copy(way);
+        let output_closed = sink.is_stdio() && matches!(copied, Err(Broken::Sink(_)));
+        if let Err(broken) = copied {
+            *lock(&lane.failure) = Some(broken.explain(source, sink));
+        } else if let Some(watch) = &self.watch {
+            watch.end(way);
+        }
+        let half_close = sink.end_write();
+        if way == Way::Up && self.terms.exit_on_eof {
+            self.finish_at_eof(lane);
+        }
+        self.set_ended(way);
+        self.attend(way, half_close, output_closed);
+    }
+
+    fn copy(&self, way: Way) -> Result<(), Broken> {
+        let (source, sink, lane) = self.parts(way);
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let length = match source.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(length) => length,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(_) if lane.stopped.load(Ordering::SeqCst) => return Ok(()),
+                Err(e) => return Err(Broken::Source(e)),
+            };
+            let bytes = &buffer[..length];
+            if let Some(watch) = &self.watch {
+                watch.data(way, bytes);
+            }
+            if let Err(e) = sink.write_all(bytes) {
+                if !sink.is_stdio() {
+                    source.discard(&mut buffer);
+                }
+                return Err(Broken::Sink(e));
+            }
+            lane.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// All of stdin has been written: once it has been read as well, the connection is done.
+    fn finish_at_eof(&self, lane: &Lane) {
+        if let Err(error) = self.far.wait_drained() {
+            lock(&lane.failure).get_or_insert_with(|| Failure::pipe(&error));
+        }
+        self.stop(Way::Down, LAST_OUTPUT);
+    }
+
+    /// `way` has ended. Ends the other one too, when the time for that has come.
+    fn attend(&self, way: Way, half_close: HalfClose, output_closed: bool) {
+        let (source, sink, _) = self.parts(way);
+        let other = way.other();
+        if output_closed {
+            self.stop(other, Duration::ZERO);
+            return;
+        }
+        let mut look = LOOK;
+        loop {
+            if source.is_gone() {
+                let grace = match half_close {
+                    _ if sink.is_idle_terminal() => Duration::ZERO,
+                    _ if sink.is_stdio() => LAST_INPUT,
+                    HalfClose::Done => LINGER,
+                    HalfClose::Impossible => Duration::ZERO,
+                };
+                if !self.await_end(other, grace) {
+                    self.stop(other, Duration::ZERO);
+                }
+                return;
+            }
+            let far_is_done = way == Way::Down && half_close == HalfClose::Impossible;
+            if far_is_done && !source.is_stdio() && !sink.is_stdio() {
+                self.await_idle(other);
+                source.stop_writing();
+                self.stop(other, Duration::ZERO);
+                return;
+            }
+            if source.is_stdio() {
+                // It never tells more than it has.
+                self.await_end(other, Duration::MAX);
+                return;
+            }
+            if self.await_end(other, look) {
+                return;
+            }
+            look = (look * 2).min(SELDOM);
+        }
+    }
+
+    /// Ends what is read for `way`, and waits for that where it can be ended. Our own stdin cannot.
+    fn stop(&self, way: Way, grace: Duration) {
+        let (source, _, lane) = self.parts(way);
+        lane.stopped.store(true, Ordering::SeqCst);
+        if source.stop_reading(grace) {
+            self.await_end(way, Duration::MAX);
+        }
+    }
+
+    fn set_ended(&self, way: Way) {
+        let mut ended = lock(&self.ended);
+        match way {
+            Way::Up => ended.0 = true,
+            Way::Down => ended.1 = true,
+        }
+        self.change.notify_all();
+    }
+
+    /// Whether `way` has ended, now or within `time`.
+    fn await_end(&self, way: Way, time: Duration) -> bool {
+        let until = Instant::now().checked_add(time);
+        let mut ended = lock(&self.ended);
+        loop {
+            if match way {
+                Way::Up => ended.0,
+                Way::Down => ended.1,
+            } {
+                return true;
+            }
+            ended = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self
+                    .change
+                    .wait(ended)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return false,
+                Some(left) => {
+                    self.change
+                        .wait_timeout(ended, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+        }
+    }
+
+    /// Until `way` has ended, or nothing has passed on it for a while.
+    fn await_idle(&self, way: Way) {
+        let (_, _, lane) = self.parts(way);
+        let mut seen = lane.bytes.load(Ordering::Relaxed);
+        while !self.await_end(way, LINGER) {
+            let now = lane.bytes.load(Ordering::Relaxed);
+            if now == seen {
+                return;
+            }
+            seen = now;
+        }
+    }
+}
+
+/// Which side of a way failed.
+enum Broken {
+    Source(io::Error),
+    Sink(io::Error),
+}
+
+impl Broken {
+    fn explain(self, source: &End, sink: &End) -> Failure {
+        let (doing, end, error) = match self {
+            Broken::Source(error) => ("read from", source, error),
+            Broken::Sink(error) => ("write to", sink, error),
+        };
+        match end {
+            End::Pipe(_) => Failure::pipe(&error),
+            End::Stdio(_) | End::Shared(..) if doing == "write to" => Failure::stdout(error),
+            _ => Failure::io(format_args!("{doing} {}", end.name()), &error),
+        }
+    }
+}

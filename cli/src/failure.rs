@@ -1,0 +1,125 @@
+//! How a run that failed says so: one line on stderr (what failed, on which pipe, why, what to do) and an exit code.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+use crate::say;
+
+/// An I/O failure, and whatever has no code of its own.
+pub const IO: u8 = 1;
+pub const USAGE: u8 = 2;
+pub const NO_SUCH_PIPE: u8 = 3;
+pub const TIMED_OUT: u8 = 4;
+pub const NOT_ALLOWED: u8 = 5;
+pub const NAME_TAKEN: u8 = 6;
+
+pub type Result<T = ()> = std::result::Result<T, Failure>;
+
+#[derive(Debug)]
+pub struct Failure {
+    pub code: u8,
+    /// None: there is nobody left to tell, or it has been told.
+    line: Option<String>,
+    is_stdout: bool,
+}
+
+impl Failure {
+    pub fn new(code: u8, line: impl Into<String>) -> Failure {
+        Failure {
+            code,
+            line: Some(line.into()),
+            is_stdout: false,
+        }
+    }
+
+    pub fn usage(line: impl Into<String>) -> Failure {
+        Failure::new(USAGE, line)
+    }
+
+    /// Ends the run without a word: somebody else has said it.
+    pub fn silent(code: u8) -> Failure {
+        Failure {
+            code,
+            line: None,
+            is_stdout: false,
+        }
+    }
+
+    /// Of what was done with stdout. A reader that has left ends the run quietly, as it would end `cat`.
+    pub fn stdout(error: io::Error) -> Failure {
+        let gone = error.kind() == ErrorKind::BrokenPipe;
+        Failure {
+            code: if gone { 0 } else { IO },
+            line: (!gone).then(|| format!("write to stdout: {error}")),
+            is_stdout: true,
+        }
+    }
+
+    /// Whether nothing can be said on stdout any more.
+    pub fn is_stdout(&self) -> bool {
+        self.is_stdout
+    }
+
+    /// Of a file, a program or a socket: `what` says what was tried on which.
+    pub fn io(what: impl fmt::Display, error: &io::Error) -> Failure {
+        let code = match error.kind() {
+            ErrorKind::TimedOut => TIMED_OUT,
+            ErrorKind::PermissionDenied => NOT_ALLOWED,
+            ErrorKind::AddrInUse => NAME_TAKEN,
+            ErrorKind::InvalidInput => USAGE,
+            _ => IO,
+        };
+        Failure::new(code, format!("{what}: {error}"))
+    }
+
+    /// Of the library, whose errors name the operation, the pipe and the reason: what to do is added here.
+    pub fn pipe(error: &io::Error) -> Failure {
+        let (code, advice) = match error.kind() {
+            ErrorKind::NotFound => (
+                NO_SUCH_PIPE,
+                "start its server first, or wait for it with --wait; `npipe list` shows the pipes there are",
+            ),
+            ErrorKind::TimedOut => (TIMED_OUT, "give it longer with --timeout 30s, or none"),
+            ErrorKind::PermissionDenied => (
+                NOT_ALLOWED,
+                "run as the server's user, or have the server listen with --security everyone",
+            ),
+            ErrorKind::AddrInUse => (NAME_TAKEN, "choose another name, or end that server"),
+            ErrorKind::InvalidInput | ErrorKind::Unsupported => (USAGE, ""),
+            _ => (IO, ""),
+        };
+        let mut line = error.to_string();
+        if error.kind() == ErrorKind::NotFound {
+            // The library advises a programmer; a person has options instead.
+            if let Some(end) = line.find("; ") {
+                line.truncate(end);
+            }
+        }
+        if !advice.is_empty() {
+            line = format!("{line}; {advice}");
+        }
+        Failure::new(code, line)
+    }
+
+    pub fn line(&self) -> &str {
+        self.line.as_deref().unwrap_or_default()
+    }
+
+    /// Says it, and gives the code to end with.
+    pub fn report(self) -> ExitCode {
+        ExitCode::from(self.say())
+    }
+
+    /// Says it, and ends the process, from whichever thread.
+    pub fn exit(self) -> ! {
+        std::process::exit(self.say().into())
+    }
+
+    fn say(&self) -> u8 {
+        if let Some(line) = &self.line {
+            say::error(line.replace('\n', " "));
+        }
+        self.code
+    }
+}

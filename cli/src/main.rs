@@ -1,0 +1,43 @@
+//! `npipe`: the command for named pipes, the same on Windows and Unix.
+//!
+//! Each subcommand is a file in `commands/`. What they share: `args` reads what was typed, `address` and `door` say
+//! where clients come from and go to, `end` is one end of a connection, `couple` copies between two of them,
+//! `failure` is how a run that failed says so.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod args;
+mod commands;
+mod couple;
+mod door;
+mod end;
+mod failure;
+mod program;
+mod progress;
+mod say;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+fn main() -> ExitCode {
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and the version go to stdout, and a reader that has left is no reason to complain.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                failure::USAGE
+            } else {
+                0
+            });
+        }
+    };
+    say::set_level(cli.quiet, cli.verbose);
+    match commands::run(cli.command, args::Cli::command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,40 @@
+//! What is said beside the data: always on stderr, a line at a time.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const QUIET: u8 = 0;
+const NORMAL: u8 = 1;
+const VERBOSE: u8 = 2;
+
+static LEVEL: AtomicU8 = AtomicU8::new(NORMAL);
+
+pub fn set_level(quiet: bool, verbose: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => QUIET,
+        (false, true) => VERBOSE,
+        (false, false) => NORMAL,
+    };
+    LEVEL.store(level, Ordering::Relaxed);
+}
+
+/// An error. Said whatever the level.
+pub fn error(line: impl fmt::Display) {
+    // In one write, so that two threads do not mix their lines. Where stderr is gone there is nobody to tell.
+    let _ = io::stderr().write_all(format!("npipe: {line}\n").as_bytes());
+}
+
+/// What a person wants to know unless they said `-q`.
+pub fn note(line: impl fmt::Display) {
+    if LEVEL.load(Ordering::Relaxed) >= NORMAL {
+        error(line);
+    }
+}
+
+/// What a person wants to know who said `-v`.
+pub fn detail(line: impl fmt::Display) {
+    if LEVEL.load(Ordering::Relaxed) >= VERBOSE {
+        error(line);
+    }
+}

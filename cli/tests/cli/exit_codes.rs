@@ -1,0 +1,168 @@
+//! Each exit code, and the one line that goes with it.
+
+use npipe::PipeListener;
+
+use crate::harness::*;
+
+#[track_caller]
+fn fails(args: &[&str], code: i32, parts: &[&str]) {
+    let ended = run(args);
+    assert_eq!(ended.code, Some(code), "{args:?}: {ended:?}");
+    assert_eq!(ended.text(), "", "stdout carries data alone: {args:?}");
+    let line = ended.stderr.trim_end();
+    for part in parts {
+        assert!(line.contains(part), "{args:?} lacks {part:?}: {line}");
+    }
+    // clap's own errors take a few lines more, since they show the usage.
+    if !line.starts_with("error: ") {
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with("npipe: "), "{line}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let _watchdog = watchdog();
+    fails(&["connect"], 2, &["<NAME>"]);
+    fails(
+        &["connect", "--timeout", "soon", "x"],
+        2,
+        &["500ms, 5s, 2m"],
+    );
+    fails(
+        &["connect", "anonymous"],
+        2,
+        &["anonymous", "choose another"],
+    );
+    fails(&["connect", ""], 2, &["a name is needed"]);
+    fails(
+        &["listen", "--keep", "--echo", "x"],
+        2,
+        &["--keep", "--echo"],
+    );
+    fails(
+        &["listen", "--security", "me", "x"],
+        2,
+        &["owner, everyone"],
+    );
+    fails(&["relay", "tcp:80", "x"], 2, &["tcp:127.0.0.1:8080"]);
+    fails(&["relay", "x", "exec:"], 2, &["command line"]);
+    fails(&["frobnicate"], 2, &["frobnicate"]);
+    #[cfg(unix)]
+    fails(
+        &["listen", "--security", "D:P(A;;GA;;;OW)", &name("sddl")],
+        2,
+        &["SDDL is for Windows"],
+    );
+    #[cfg(windows)]
+    fails(
+        &["listen", "--security", "0600", &name("mode")],
+        2,
+        &["permission bits are for Unix"],
+    );
+}
+
+#[test]
+fn no_such_pipe_is_3() {
+    let _watchdog = watchdog();
+    let name = name("none");
+    for args in [["connect", &*name].as_slice(), &["relay", "stdio", &name]] {
+        fails(
+            args,
+            3,
+            &["connect", &name, "no such pipe", "--wait", "npipe list"],
+        );
+    }
+    // The port was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    fails(
+        &["relay", "stdio", &format!("tcp:127.0.0.1:{port}")],
+        3,
+        &["nothing listens there"],
+    );
+}
+
+#[test]
+fn timed_out_is_4() {
+    let _watchdog = watchdog();
+    let name = name("late");
+    let args = ["connect", "--wait", "--timeout", "100ms", &name];
+    fails(
+        &args,
+        4,
+        &[&name, "no server came within 100ms", "--timeout"],
+    );
+}
+
+#[test]
+fn the_name_taken_is_6() {
+    let _watchdog = watchdog();
+    let name = name("taken");
+    let _server = PipeListener::bind(&name).unwrap();
+    fails(&["listen", &name], 6, &[&name, "choose another name"]);
+    fails(&["relay", &name, "stdio"], 6, &[&name]);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("tcp:{}", port.local_addr().unwrap());
+    fails(&["relay", &place, "stdio"], 6, &[&place]);
+}
+
+#[test]
+fn what_has_no_code_of_its_own_is_1() {
+    let _watchdog = watchdog();
+    fails(
+        &["relay", "stdio", "exec:no-such-program-anywhere"],
+        1,
+        &["no such program", "PATH"],
+    );
+}
+
+/// Root is let in everywhere: there this is shown with a second account.
+#[cfg(unix)]
+#[test]
+fn not_allowed_is_5() {
+    use std::process::Command;
+    let _watchdog = watchdog();
+    let name = name("not-allowed");
+    let _server = PipeListener::bind(&name).unwrap();
+    let (_, socket) = (0, npipe::PipeName::new(&name).unwrap());
+    let am_root = std::fs::metadata("/proc/self").is_ok_and(|it| {
+        use std::os::unix::fs::MetadataExt;
+        it.uid() == 0
+    });
+    let mut command = npipe(&["connect", &socket.to_string()]);
+    if am_root {
+        let setpriv = Command::new("setpriv")
+            .args(["--reuid", "65534", "--clear-groups", "true"])
+            .status();
+        if !setpriv.is_ok_and(|status| status.success()) {
+            println!("left out: this system has no setpriv to become somebody else with");
+            return;
+        }
+        let program = command.get_program().to_owned();
+        // The test's own directory need not be open to others.
+        let copy = std::env::temp_dir().join(format!("{name}-binary"));
+        std::fs::copy(program, &copy).unwrap();
+        command = Command::new("setpriv");
+        command
+            .args(["--reuid", "65534", "--clear-groups"])
+            .arg(&copy)
+            .args(["connect", &socket.to_string()]);
+        let output = command.output().unwrap();
+        std::fs::remove_file(copy).unwrap();
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(5), "{line}");
+        assert!(
+            line.contains("does not let this user in") && line.contains("--security everyone"),
+            "{line}"
+        );
+    } else {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(socket.os_path(), PermissionsExt::from_mode(0o000)).unwrap();
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(5));
+    }
+}

@@ -1,0 +1,65 @@
+//! Help fits a screen and stays as it is. `UPDATE_SNAPSHOTS=1 cargo test -p npipe-cli` writes it anew.
+
+use std::path::Path;
+
+use crate::harness::*;
+
+const COLUMNS: usize = 80;
+const LINES: usize = 40;
+
+const COMMANDS: &[&str] = &[
+    "",
+    "demo",
+    "connect",
+    "listen",
+    "relay",
+    "tap",
+    "bench",
+    "completions",
+    "man",
+];
+
+#[test]
+fn help_fits_a_screen_and_is_as_it_was() {
+    let _watchdog = watchdog();
+    let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    for command in COMMANDS {
+        let args: Vec<_> = [*command, "--help"]
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect();
+        let ended = run(&args).done();
+        let help = ended
+            .text()
+            .replace("\r\n", "\n")
+            .replace("npipe.exe", "npipe");
+        for line in help.lines() {
+            let columns = line.chars().count();
+            assert!(columns <= COLUMNS, "{columns} columns: {line}");
+        }
+        let lines = help.lines().count();
+        assert!(lines <= LINES, "{lines} lines: npipe {command} --help");
+        let file = snapshots.join(format!(
+            "{}.txt",
+            if command.is_empty() { "npipe" } else { command }
+        ));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::create_dir_all(&snapshots).unwrap();
+            std::fs::write(&file, &help).unwrap();
+        }
+        let was =
+            std::fs::read_to_string(&file).expect("a snapshot; make it with UPDATE_SNAPSHOTS=1");
+        // A checkout may have changed the line ends.
+        assert_eq!(help, was.replace("\r\n", "\n"), "npipe {command} --help");
+    }
+}
+
+#[test]
+fn the_main_help_is_there_without_asking() {
+    let _watchdog = watchdog();
+    let bare = run(&[]);
+    assert_eq!(bare.code, Some(2));
+    assert_eq!(bare.stderr, run(&["--help"]).done().text());
+    let lines = bare.stderr.lines().count();
+    assert!(lines <= 24, "{lines} lines");
+}

@@ -1,0 +1,12 @@
+//! Drives the real binary, the same tests on every system: the peers are the library in this process, or `npipe` again.
+
+mod bench;
+mod demo;
+mod ends;
+mod exit_codes;
+mod harness;
+mod help;
+mod relay;
+mod shell;
+mod size;
+mod tap;

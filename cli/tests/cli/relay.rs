@@ -1,0 +1,340 @@
+//! `relay`: every pair of addresses, many clients, and clients that do nothing.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+
+use npipe::PipeStream;
+
+use crate::harness::*;
+
+/// A client of a place that `relay` listens at.
+enum Client {
+    Pipe(PipeStream),
+    Tcp(TcpStream),
+}
+
+impl Client {
+    /// `place` is what npipe said that it listens on.
+    fn of(place: &str) -> Client {
+        match place.strip_prefix("tcp:") {
+            Some(address) => Client::Tcp(TcpStream::connect(address).unwrap()),
+            None => Client::Pipe(connect(place)),
+        }
+    }
+
+    fn try_clone(&self) -> Client {
+        match self {
+            Client::Pipe(stream) => Client::Pipe(stream.try_clone().unwrap()),
+            Client::Tcp(stream) => Client::Tcp(stream.try_clone().unwrap()),
+        }
+    }
+
+    /// False: this has none.
+    fn half_close(&self) -> bool {
+        match self {
+            Client::Pipe(stream) => stream.close_write().is_ok(),
+            Client::Tcp(stream) => stream.shutdown(Shutdown::Write).is_ok(),
+        }
+    }
+}
+
+impl Read for Client {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Client::Pipe(stream) => stream.read(buffer),
+            Client::Tcp(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Client {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Client::Pipe(stream) => stream.write(bytes),
+            Client::Tcp(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An echo at a place of each kind, and how `relay` is told to go there. A TCP echo answers after the half close too.
+fn echo(kind: &str) -> (Option<Running>, String) {
+    let npipe = env!("CARGO_BIN_EXE_npipe");
+    match kind {
+        "pipe" => {
+            let name = name("echo");
+            let (running, _) = serve(&["listen", "--echo", &name]);
+            (Some(running), format!("pipe:{name}"))
+        }
+        "unix" => {
+            let path = std::env::temp_dir()
+                .join(name("echo.sock"))
+                .display()
+                .to_string();
+            let (running, _) = serve(&["listen", "--echo", &path]);
+            (Some(running), format!("unix:{path}"))
+        }
+        "tcp" => {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    let mut stream = stream.unwrap();
+                    thread::spawn(move || {
+                        std::io::copy(&mut stream.try_clone().unwrap(), &mut stream)
+                    });
+                }
+            });
+            (None, format!("tcp:{address}"))
+        }
+        "exec" => {
+            let (running, to) = echo("pipe");
+            (
+                running,
+                format!(
+                    "exec:'{npipe}' connect {}",
+                    to.strip_prefix("pipe:").unwrap()
+                ),
+            )
+        }
+        other => panic!("no such kind: {other}"),
+    }
+}
+
+const LENGTH: u64 = 2_000_000;
+
+/// Sends noise and gets it back; then the end, where both sides can say it.
+fn converse(mut client: Client, seed: u64, half_closes: bool) {
+    let feeding = feed(client.try_clone(), noise(seed, LENGTH));
+    assert_eq!(assert_starts_with(&mut client, noise(seed, LENGTH)), 0);
+    feeding.join().unwrap();
+    if half_closes && client.half_close() {
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "the end came back");
+    }
+}
+
+fn to_kinds() -> &'static [&'static str] {
+    if cfg!(unix) {
+        &["pipe", "unix", "tcp", "exec"]
+    } else {
+        &["pipe", "tcp", "exec"]
+    }
+}
+
+/// Windows's byte pipes cannot pass an end on.
+fn passes_ends(kind: &str) -> bool {
+    cfg!(unix) || kind == "tcp"
+}
+
+#[test]
+fn every_listening_kind_reaches_every_kind() {
+    let _watchdog = watchdog();
+    for from in ["pipe", "unix", "tcp"] {
+        if from == "unix" && cfg!(windows) {
+            continue;
+        }
+        for to in to_kinds() {
+            let (_echo, there) = echo(to);
+            let here = match from {
+                "pipe" => name("from"),
+                "unix" => format!(
+                    "unix:{}",
+                    std::env::temp_dir().join(name("from.sock")).display()
+                ),
+                _ => "tcp:127.0.0.1:0".into(),
+            };
+            let (_relay, place) = serve(&["relay", &here, &there]);
+            for seed in 0..2 {
+                converse(
+                    Client::of(&place),
+                    seed,
+                    passes_ends(from) && passes_ends(to),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn stdio_reaches_every_kind() {
+    let _watchdog = watchdog();
+    for to in to_kinds() {
+        let (_echo, there) = echo(to);
+        let mut relay = start(&["relay", "stdio", &there]);
+        let stdout = relay.stdout.take().unwrap();
+        let stdin = relay.stdin.take().unwrap();
+        let feeding = feed(stdin, noise(1, LENGTH));
+        if passes_ends(to) {
+            assert_is(stdout, noise(1, LENGTH));
+            relay.wait().done();
+        } else {
+            assert_eq!(assert_starts_with(stdout, noise(1, LENGTH)), 0);
+        }
+        feeding.join().unwrap();
+    }
+}
+
+#[test]
+fn every_kind_reaches_stdio() {
+    let _watchdog = watchdog();
+    for from in ["pipe", "tcp"] {
+        let here = if from == "pipe" {
+            name("to-stdio")
+        } else {
+            "tcp:127.0.0.1:0".into()
+        };
+        let (mut relay, place) = serve(&["relay", &here, "stdio"]);
+        let mut client = Client::of(&place);
+        let feeding = [
+            feed(client.try_clone(), noise(1, LENGTH)),
+            feed(relay.stdin.take().unwrap(), noise(2, LENGTH)),
+        ];
+        let stdout = relay.stdout.take().unwrap();
+        let check = thread::spawn(move || assert_starts_with(stdout, noise(1, LENGTH)));
+        assert_eq!(assert_starts_with(&mut client, noise(2, LENGTH)), 0);
+        assert_eq!(check.join().unwrap(), 0);
+        for feed in feeding {
+            feed.join().unwrap();
+        }
+        drop(client);
+        relay.wait().done();
+    }
+}
+
+#[test]
+fn a_program_is_a_client_too() {
+    let _watchdog = watchdog();
+    let name = name("from-exec");
+    let said = server(&name, 1, |mut stream| {
+        let mut said = String::new();
+        if cfg!(unix) {
+            stream.read_to_string(&mut said).unwrap();
+        } else {
+            let mut bytes = vec![0; "npipe 0.1.0\n".len()];
+            stream.read_exact(&mut bytes).unwrap();
+            said = String::from_utf8(bytes).unwrap();
+        }
+        said
+    });
+    let npipe = env!("CARGO_BIN_EXE_npipe");
+    run(&["relay", &format!("exec:'{npipe}' --version"), &name]).done();
+    assert_eq!(
+        said.join().unwrap(),
+        [format!("npipe {}\n", env!("CARGO_PKG_VERSION"))]
+    );
+}
+
+#[test]
+fn many_clients_at_once_and_some_that_do_nothing() {
+    let _watchdog = watchdog();
+    let (_echo, there) = echo("pipe");
+    let name = name("many");
+    let (mut relay, _) = serve(&["relay", &name, &there]);
+    // One never reads what comes back, one never does anything at all.
+    let dead = connect(&name);
+    let idle = connect(&name);
+    let flood = dead.try_clone().unwrap();
+    let flooding = thread::spawn(move || {
+        let mut flood = flood;
+        std::io::copy(&mut noise(0, u64::MAX), &mut flood)
+    });
+    let clients: Vec<_> = (0..200)
+        .map(|seed| {
+            let name = name.clone();
+            thread::spawn(move || {
+                let mut stream = connect(&name);
+                let length = 20_000;
+                feed(stream.try_clone().unwrap(), noise(seed, length))
+                    .join()
+                    .unwrap();
+                assert_eq!(assert_starts_with(&mut stream, noise(seed, length)), 0);
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let resident = resident(relay.id());
+        println!("resident with 200 clients and one that does not read: {resident} KiB");
+        assert!(resident < 64 * 1024, "{resident} KiB");
+    }
+    assert!(relay.is_running());
+    drop(idle);
+    drop(relay);
+    drop(dead);
+    let _ = flooding.join().unwrap();
+}
+
+/// The most memory that a process ever had, in KiB.
+#[cfg(target_os = "linux")]
+fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_server_that_is_not_there_costs_its_client_alone() {
+    let _watchdog = watchdog();
+    let (name, late) = (name("front"), name("late"));
+    let (mut relay, _) = serve(&["relay", &name, &late]);
+    assert_eq!((&connect(&name)).read(&mut [0]).unwrap(), 0, "turned away");
+    relay.wait_said("no such pipe");
+    let served = server(&late, 1, |mut stream| {
+        stream.write_all(b"here now").unwrap()
+    });
+    let mut said = String::new();
+    (&connect(&name)).read_to_string(&mut said).unwrap();
+    assert_eq!(said, "here now");
+    served.join().unwrap();
+}
+
+#[test]
+fn a_client_that_leaves_at_once_is_still_heard() {
+    let _watchdog = watchdog();
+    let (name, behind) = (name("leaves"), name("behind"));
+    let heard = server(&behind, 20, |stream| assert_is(&stream, noise(1, 100_000)));
+    let (_relay, _) = serve(&["relay", &name, &behind]);
+    for _ in 0..20 {
+        std::io::copy(&mut noise(1, 100_000), &mut connect(&name)).unwrap();
+    }
+    heard.join().unwrap();
+}
+
+#[test]
+fn a_server_that_goes_ends_its_client() {
+    let _watchdog = watchdog();
+    for to in ["pipe", "tcp"] {
+        let name = name("server-goes");
+        let (there, listener) = if to == "tcp" {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            (
+                format!("tcp:{}", listener.local_addr().unwrap()),
+                Some(listener),
+            )
+        } else {
+            let there = format!("{name}-behind");
+            server(&there, 1, |mut stream| stream.write_all(b"all").unwrap());
+            (there, None)
+        };
+        let (_relay, _) = serve(&["relay", &name, &there]);
+        let client = connect(&name);
+        if let Some(listener) = listener {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"all").unwrap();
+        }
+        // The client says nothing, and still sees the end.
+        let mut said = String::new();
+        (&client).read_to_string(&mut said).unwrap();
+        assert_eq!(said, "all");
+    }
+}

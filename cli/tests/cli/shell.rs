@@ -1,0 +1,29 @@
+//! `completions` and `man`.
+
+use crate::harness::*;
+
+#[test]
+fn completions_know_every_command() {
+    let _watchdog = watchdog();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&["completions", shell]).done();
+        for word in ["connect", "listen", "relay", "tap", "exit-on-eof"] {
+            assert!(script.text().contains(word), "{shell} lacks {word}");
+        }
+    }
+}
+
+#[test]
+fn the_manual_has_every_command_and_every_exit_code() {
+    let _watchdog = watchdog();
+    let page = run(&["man"]).done();
+    for part in [
+        "NPIPE CONNECT",
+        "NPIPE RELAY",
+        "EXIT STATUS",
+        "6  the name is taken",
+        r"\e\e.\epipe\emypipe",
+    ] {
+        assert!(page.text().contains(part), "the manual lacks {part}");
+    }
+}
