@@ -4,7 +4,7 @@
 mod find;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(dotnet)");
+    println!("cargo::rustc-check-cfg=cfg(dotnet, root)");
     for name in find::VARIABLES {
         println!("cargo::rerun-if-env-changed={name}");
     }
@@ -15,4 +15,19 @@ fn main() {
     if std::env::var_os(find::VARIABLES[0]).is_some() || same_machine && find::dotnet().is_some() {
         println!("cargo::rustc-cfg=dotnet");
     }
+    if is_root() {
+        println!("cargo::rustc-cfg=root");
+    }
+}
+
+/// Whether the tests can be somebody else.
+#[cfg(target_os = "linux")]
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_root() -> bool {
+    false
 }
