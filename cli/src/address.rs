@@ -101,7 +101,7 @@ impl Address {
             }
             Address::Tcp(place) => dial_tcp(place, how),
             Address::Exec(program) => program.start().map(End::Program),
-            Address::Stdio => End::stdio(),
+            Address::Stdio => End::stdio(None),
         }
     }
 }

@@ -17,6 +17,7 @@ mod program;
 mod progress;
 mod say;
 mod signals;
+mod stdin;
 
 use std::process::ExitCode;
 

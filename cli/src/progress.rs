@@ -33,7 +33,7 @@ struct Counts {
 }
 
 impl Watch for Counts {
-    fn data(&self, way: Way, bytes: &[u8]) {
+    fn data(&self, way: Way, bytes: &[u8], _message: bool) {
         let count = match way {
             Way::Up => &self.up,
             Way::Down => &self.down,

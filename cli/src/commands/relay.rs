@@ -33,6 +33,10 @@ pub struct Relay {
     /// Where each of them is connected to
     to: Address,
 
+    /// A message pipe for clients; keeps boundaries
+    #[arg(long)]
+    message: bool,
+
     #[command(flatten)]
     dial: Dial,
 
@@ -46,10 +50,11 @@ pub trait Watches: Send + Sync {
 }
 
 impl Relay {
-    pub fn new(from: Address, to: Address, dial: Dial, serve: Serve) -> Relay {
+    pub fn new(from: Address, to: Address, message: bool, dial: Dial, serve: Serve) -> Relay {
         Relay {
             from,
             to,
+            message,
             dial,
             serve,
         }
@@ -65,7 +70,9 @@ impl Relay {
 
     fn relay(self, watches: Option<Arc<dyn Watches>>) -> failure::Result {
         let door = match &self.from {
-            Address::Pipe(name) | Address::Unix(name) => Door::pipe(name, &self.serve)?,
+            Address::Pipe(name) | Address::Unix(name) => {
+                Door::pipe(name, &self.serve.options(self.message))?
+            }
             Address::Tcp(place) => Door::tcp(place)?,
             // These are their own one client.
             Address::Exec(_) | Address::Stdio => {

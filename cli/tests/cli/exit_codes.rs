@@ -166,3 +166,17 @@ fn not_allowed_is_5() {
         assert_eq!(output.status.code(), Some(5));
     }
 }
+
+#[test]
+fn not_the_expected_server_is_5() {
+    let _watchdog = watchdog();
+    let name = name("whose");
+    let _server = PipeListener::bind(&name).unwrap();
+    let other = if cfg!(unix) { "54321" } else { "S-1-5-19" };
+    fails(&["connect", "--expect-server", other, &name], 5, &[&name]);
+    fails(
+        &["connect", "--expect-server", "somebody", &name],
+        if cfg!(unix) { 2 } else { 5 },
+        &[],
+    );
+}
