@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
+use crate::stream::Directions;
 use crate::sys::{Connector, Stream};
 use crate::{ConnectOptions, PipeMode, PipeName, error};
 
@@ -28,6 +29,7 @@ pub(crate) enum Attempt {
 pub(crate) struct Connected {
     pub(crate) stream: Stream,
     pub(crate) mode: PipeMode,
+    pub(crate) directions: Directions,
 }
 
 /// Connects, waiting as `options` say.
@@ -84,7 +86,10 @@ pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<C
                     source,
                 ));
             }
-            Attempt::Failed(source) if source.kind() == ErrorKind::PermissionDenied => {
+            Attempt::Failed(source)
+                if source.kind() == ErrorKind::PermissionDenied
+                    && source.raw_os_error().is_some() =>
+            {
                 return Err(error::explained(
                     ErrorKind::PermissionDenied,
                     OPERATION,

@@ -70,6 +70,8 @@ pub(crate) enum Failure {
     Lost,
     /// The lane was closed.
     Closed,
+    /// The direction was closed by this side.
+    Shut,
     /// The system's own error.
     System(io::Error),
 }

@@ -59,10 +59,13 @@
 mod cancel;
 mod connect;
 mod error;
+mod info;
 mod lane;
 mod listener;
+mod message;
 mod name;
 mod options;
+mod peer;
 #[cfg(any(windows, test))]
 mod sddl;
 mod security;
@@ -71,8 +74,15 @@ mod stream;
 mod sys;
 
 pub use cancel::CancelToken;
+pub use info::{PipeEntry, PipeInfo, PipeState, list};
 pub use listener::{Incoming, PipeListener};
+pub use message::Peek;
 pub use name::PipeName;
-pub use options::{ConnectOptions, Direction, ListenOptions};
+pub use options::{Access, ConnectOptions, Direction, ListenOptions};
+pub use peer::{ExpectServer, ImpersonationLevel, PeerIdentity};
 pub use security::Security;
-pub use stream::{PipeMode, PipeStream, Role};
+pub use stream::{Part, PipeMode, PipeStream, Role};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct ReadmeDoctests;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::lane::{Failure, Lane};
+use crate::stream::Directions;
 use crate::sys;
 use crate::{ListenOptions, PipeMode, PipeName, PipeStream, Role, error};
 
@@ -45,6 +46,7 @@ pub struct PipeListener {
 pub(crate) struct Held {
     name: Arc<PipeName>,
     mode: PipeMode,
+    directions: Directions,
     lane: Lane<sys::ListenWaiter>,
     slots: Slots,
     listener: sys::Listener,
@@ -117,15 +119,11 @@ impl PipeListener {
         }
         let slots = Slots::new(options.max_instances);
         let (listener, lane) = sys::Listener::bind(&name, options, &slots)?;
-        let mode = if options.message_mode {
-            PipeMode::Message
-        } else {
-            PipeMode::Byte
-        };
         Ok(PipeListener {
             held: Arc::new(Held {
                 name: Arc::new(name),
-                mode,
+                mode: options.mode(),
+                directions: options.direction.of_server(),
                 lane,
                 slots,
                 listener,
@@ -151,16 +149,14 @@ impl PipeListener {
                 stream,
                 Role::Server,
                 held.mode,
+                held.directions,
                 held.name.clone(),
                 Some(Slot(held.clone())),
             )),
-            Err(Failure::Closed) => Err(error::because(
-                ErrorKind::ConnectionAborted,
-                OPERATION,
-                &*held.name,
-                "listener closed",
-            )),
-            Err(Failure::TimedOut | Failure::Lost) => Err(error::timed_out(OPERATION, &held.name)),
+            Err(Failure::Closed) => Err(self.closed(OPERATION)),
+            Err(Failure::TimedOut | Failure::Lost | Failure::Shut) => {
+                Err(error::timed_out(OPERATION, &held.name))
+            }
             Err(Failure::System(e)) => Err(error::from_os(OPERATION, &held.name, e)),
         }
     }
@@ -181,6 +177,43 @@ impl PipeListener {
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.held.lane.set_deadline(deadline);
         Ok(())
+    }
+
+    /// The security of the pipe as the system has it, read back.
+    ///
+    /// Windows: a security descriptor in SDDL, with owner, group, DACL and mandatory label. Unix: the permission bits of the
+    /// socket file, as `0600`.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionAborted`, "listener closed"; and what the system says.
+    pub fn security_descriptor(&self) -> io::Result<String> {
+        const OPERATION: &str = "read the security of";
+        let held = &self.held;
+        if held.lane.is_closed() {
+            return Err(self.closed(OPERATION));
+        }
+        held.listener
+            .security()
+            .map_err(|e| error::from_os(OPERATION, &held.name, e))
+    }
+
+    fn closed(&self, operation: &'static str) -> io::Error {
+        error::because(
+            ErrorKind::ConnectionAborted,
+            operation,
+            &*self.held.name,
+            "listener closed",
+        )
+    }
+
+    pub(crate) fn sys(&self) -> &sys::Listener {
+        &self.held.listener
+    }
+
+    /// Whether the pipe keeps message boundaries.
+    pub fn mode(&self) -> PipeMode {
+        self.held.mode
     }
 
     /// Stops listening, from any thread. Every blocked `accept` fails with "listener closed", as does every later one; the

@@ -4,7 +4,11 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
 
-use crate::{CancelToken, PipeListener, PipeName, PipeStream, Security};
+use crate::stream::Directions;
+use crate::{
+    CancelToken, ExpectServer, ImpersonationLevel, PipeListener, PipeMode, PipeName, PipeStream,
+    Security,
+};
 
 /// Which way the data of a listener's pipe goes, seen from the server, as .NET's `PipeDirection`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,6 +20,30 @@ pub enum Direction {
     Inbound,
     /// Clients read, the server writes.
     Outbound,
+}
+
+impl Direction {
+    /// What the server does.
+    pub(crate) fn of_server(self) -> Directions {
+        Directions {
+            read: self != Direction::Outbound,
+            write: self != Direction::Inbound,
+        }
+    }
+}
+
+/// What a client opens a pipe for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// To read and to write. On a pipe that goes one way alone, for that way.
+    #[default]
+    ReadWrite,
+    /// To read alone. Unix: `shutdown(SHUT_WR)` after the connect, as .NET does.
+    Read,
+    /// To write alone. Unix: `shutdown(SHUT_RD)` after the connect, as .NET does.
+    Write,
+    /// Windows: an access mask of one's own, as `CreateFile` takes it. Unix: `Unsupported`.
+    Mask(u32),
 }
 
 /// How to listen on a pipe. [`PipeListener::bind`] is all of the defaults.
@@ -42,6 +70,7 @@ pub struct ListenOptions {
     pub(crate) max_instances: Option<u32>,
     pub(crate) backlog: Option<u32>,
     pub(crate) direction: Direction,
+    pub(crate) current_user_clients_only: bool,
 }
 
 impl Default for ListenOptions {
@@ -55,6 +84,7 @@ impl Default for ListenOptions {
             max_instances: None,
             backlog: None,
             direction: Direction::Duplex,
+            current_user_clients_only: false,
         }
     }
 }
@@ -65,7 +95,18 @@ impl ListenOptions {
         ListenOptions::default()
     }
 
+    pub(crate) fn mode(&self) -> PipeMode {
+        if self.message_mode {
+            PipeMode::Message
+        } else {
+            PipeMode::Byte
+        }
+    }
+
     /// Whether writes keep their boundaries as messages. Default: false, a stream of bytes.
+    ///
+    /// Windows: `PIPE_TYPE_MESSAGE`. Linux: `SOCK_SEQPACKET`, in a form that npipe alone speaks. Elsewhere `bind` is
+    /// `Unsupported`.
     pub fn message_mode(mut self, message_mode: bool) -> ListenOptions {
         self.message_mode = message_mode;
         self
@@ -119,8 +160,22 @@ impl ListenOptions {
     }
 
     /// Which way the data goes. Default: both ways.
+    ///
+    /// Windows: `PIPE_ACCESS_INBOUND`, `PIPE_ACCESS_OUTBOUND`; a client's default access fits either. Unix: each
+    /// accepted socket is shut down the other way, as .NET does; a client that writes all the same gets `BrokenPipe`, and
+    /// one that reads gets end of file.
     pub fn direction(mut self, direction: Direction) -> ListenOptions {
         self.direction = direction;
+        self
+    }
+
+    /// Whether only clients of this process's own user are served. Default: false.
+    ///
+    /// Unix: whoever else connects is cut off, and the listener goes on to the next client; .NET's
+    /// `PipeOptions.CurrentUserOnly` does the same. Windows: the pipe's DACL, in the place of
+    /// [`security`](ListenOptions::security), lets nobody else open it, the Administrators included.
+    pub fn current_user_clients_only(mut self, only: bool) -> ListenOptions {
+        self.current_user_clients_only = only;
         self
     }
 
@@ -157,6 +212,10 @@ pub struct ConnectOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait_for_server: bool,
     pub(crate) cancel: Option<CancelToken>,
+    pub(crate) access: Access,
+    #[cfg_attr(unix, allow(dead_code))] // of no effect there
+    pub(crate) impersonation: ImpersonationLevel,
+    pub(crate) expect_server: Option<ExpectServer>,
 }
 
 impl Default for ConnectOptions {
@@ -165,6 +224,9 @@ impl Default for ConnectOptions {
             timeout: Some(Duration::from_secs(2)),
             wait_for_server: false,
             cancel: None,
+            access: Access::ReadWrite,
+            impersonation: ImpersonationLevel::Identification,
+            expect_server: None,
         }
     }
 }
@@ -193,6 +255,24 @@ impl ConnectOptions {
         self
     }
 
+    /// What to open the pipe for. Default: to read and to write.
+    pub fn access(mut self, access: Access) -> ConnectOptions {
+        self.access = access;
+        self
+    }
+
+    /// How far the server may act as this client. Default: [`ImpersonationLevel::Identification`]. Unix: of no effect.
+    pub fn impersonation(mut self, level: ImpersonationLevel) -> ConnectOptions {
+        self.impersonation = level;
+        self
+    }
+
+    /// Whom to take for the server; anybody else is `PermissionDenied`, before a byte is sent. Default: anyone.
+    pub fn expect_server(mut self, server: ExpectServer) -> ConnectOptions {
+        self.expect_server = Some(server);
+        self
+    }
+
     /// A token with which another thread can end the wait.
     pub fn cancel(mut self, token: &CancelToken) -> ConnectOptions {
         self.cancel = Some(token.clone());
@@ -203,10 +283,10 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// * `InvalidInput`, `Unsupported`: a wrong name (see [`PipeName::new`]).
+    /// * `InvalidInput`, `Unsupported`: a wrong name (see [`PipeName::new`]) or option.
     /// * `NotFound`: no such pipe, and `wait_for_server` was not asked for.
     /// * `TimedOut`: the server stayed busy, or none came, until the timeout.
-    /// * `PermissionDenied`: the pipe's security does not let this user in.
+    /// * `PermissionDenied`: the pipe's security does not let this user in, or its server is not the expected one.
     /// * `ConnectionAborted`: cancelled.
     pub fn connect(&self, name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
         PipeStream::connect_with(PipeName::new(name)?, self)

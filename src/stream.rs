@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::lane::{Failure, Lane};
+use crate::lane::{Failure, Lane, Turn};
 use crate::listener::Slot;
 use crate::sys;
 use crate::{ConnectOptions, PipeName, connect, error};
@@ -64,6 +64,20 @@ pub struct PipeStream {
     io: sys::Stream,
 }
 
+/// Which ways an end of a pipe was opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Directions {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+impl Directions {
+    pub(crate) const BOTH: Directions = Directions {
+        read: true,
+        write: true,
+    };
+}
+
 /// What the clones of a stream have in common.
 struct Shared {
     _slot: Option<Slot>,
@@ -72,6 +86,11 @@ struct Shared {
     mode: PipeMode,
     reading: Lane<sys::Waiter>,
     writing: Lane<sys::Waiter>,
+    directions: Directions,
+    /// An empty message has come where bytes are read: the end of the stream, now and later.
+    read_ended: AtomicBool,
+    /// `close_write` was called.
+    write_closed: AtomicBool,
     /// How long a read spins before it blocks, in nanoseconds.
     busy_poll: AtomicU64,
     /// A write timed out, and nobody knows how much of it went out.
@@ -80,8 +99,8 @@ struct Shared {
     unread: AtomicBool,
 }
 
-const READ: &str = "read from";
-const WRITE: &str = "write to";
+pub(crate) const READ: &str = "read from";
+pub(crate) const WRITE: &str = "write to";
 
 impl PipeStream {
     /// Connects to the pipe `name`, in any of the spellings of [`PipeName`], with the defaults of [`ConnectOptions`].
@@ -99,6 +118,7 @@ impl PipeStream {
             connected.stream,
             Role::Client,
             connected.mode,
+            connected.directions,
             Arc::new(name),
             None,
         ))
@@ -108,6 +128,7 @@ impl PipeStream {
         io: sys::Stream,
         role: Role,
         mode: PipeMode,
+        directions: Directions,
         name: Arc<PipeName>,
         slot: Option<Slot>,
     ) -> PipeStream {
@@ -119,6 +140,9 @@ impl PipeStream {
                 mode,
                 reading: Lane::new(sys::Waiter::new()),
                 writing: Lane::new(sys::Waiter::new()),
+                directions,
+                read_ended: AtomicBool::new(false),
+                write_closed: AtomicBool::new(false),
                 busy_poll: AtomicU64::new(0),
                 write_lost: AtomicBool::new(false),
                 unread: AtomicBool::new(false),
@@ -130,7 +154,7 @@ impl PipeStream {
     /// A stream out of what the system knows of an open pipe.
     pub(crate) fn adopt(io: sys::Stream) -> PipeStream {
         let (name, role, mode) = io.describe();
-        PipeStream::new(io, role, mode, Arc::new(name), None)
+        PipeStream::new(io, role, mode, Directions::BOTH, Arc::new(name), None)
     }
 
     pub(crate) fn io(&self) -> &sys::Stream {
@@ -250,26 +274,47 @@ impl PipeStream {
         Ok(())
     }
 
-    fn read_bytes(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
+    pub(crate) fn reading(&self) -> &Lane<sys::Waiter> {
+        &self.shared.reading
+    }
+
+    /// One read of the system's, by the one whose turn it is.
+    pub(crate) fn read_part(
+        &self,
+        turn: &Turn<'_, sys::Waiter>,
+        buffer: &mut [u8],
+    ) -> Result<Part, Failure> {
+        if !self.shared.directions.read {
+            return Err(Failure::System(wrong_way("writing", "read")));
         }
         let spin = match self.shared.busy_poll.load(Ordering::Relaxed) {
             0 => None,
             nanos => Some(Duration::from_nanos(nanos)),
         };
-        let lane = &self.shared.reading;
-        let read = lane.enter().and_then(|turn| {
-            let mut read = self.io.read(lane.waker(), buffer);
-            turn.drive(&mut read, spin)
+        turn.drive(&mut self.io.read(self.reading().waker(), buffer), spin)
+    }
+
+    fn read_bytes(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let read = self.reading().enter().and_then(|turn| {
+            if self.shared.read_ended.load(Ordering::Relaxed) {
+                return Ok(0);
+            }
+            let part = self.read_part(&turn, buffer)?;
+            if part.len == 0 && self.mode() == PipeMode::Message {
+                // The peer's half close, where there is no other (go-winio's and Docker's convention). It lasts.
+                self.shared.read_ended.store(true, Ordering::Relaxed);
+            }
+            Ok(part.len)
         });
         match read {
-            Ok(part) => Ok(part.len),
             Err(Failure::System(e)) if is_end(&e) => {
                 self.note_end(&e);
                 Ok(0)
             }
-            Err(failure) => Err(self.failed(READ, failure)),
+            read => read.map_err(|failure| self.failed(READ, failure)),
         }
     }
 
@@ -277,30 +322,45 @@ impl PipeStream {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let lane = &self.shared.writing;
-        let written = lane.enter().and_then(|turn| {
-            if self.shared.write_lost.load(Ordering::Relaxed) {
-                return Err(Failure::Lost);
-            }
-            let mut write = self.io.write(lane.waker(), bytes);
-            let written = turn.drive(&mut write, None);
-            if matches!(written, Err(Failure::Lost)) {
-                self.shared.write_lost.store(true, Ordering::Relaxed);
-            }
-            written
-        });
-        written
-            .map(|part| part.len)
-            .map_err(|failure| self.failed(WRITE, failure))
+        self.write_once(bytes)
     }
 
-    fn note_end(&self, error: &io::Error) {
+    /// One write of the system's: of bytes, or of a whole message, which may be empty.
+    pub(crate) fn write_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.shared.writing.enter().and_then(|turn| {
+            if self.shared.write_closed.load(Ordering::Relaxed) {
+                return Err(Failure::Shut);
+            }
+            self.write_in_turn(&turn, bytes)
+        });
+        written.map_err(|failure| self.failed(WRITE, failure))
+    }
+
+    fn write_in_turn(&self, turn: &Turn<'_, sys::Waiter>, bytes: &[u8]) -> Result<usize, Failure> {
+        if !self.shared.directions.write {
+            return Err(Failure::System(wrong_way("reading", "write")));
+        }
+        if self.shared.write_lost.load(Ordering::Relaxed) {
+            return Err(Failure::Lost);
+        }
+        let waiter = self.shared.writing.waker();
+        let written = match self.mode() {
+            PipeMode::Byte => turn.drive(&mut self.io.write(waiter, bytes), None),
+            PipeMode::Message => turn.drive(&mut self.io.send(waiter, bytes), None),
+        };
+        if matches!(written, Err(Failure::Lost)) {
+            self.shared.write_lost.store(true, Ordering::Relaxed);
+        }
+        written.map(|part| part.len)
+    }
+
+    pub(crate) fn note_end(&self, error: &io::Error) {
         if error.kind() == ErrorKind::ConnectionReset {
             self.shared.unread.store(true, Ordering::Relaxed);
         }
     }
 
-    fn failed(&self, operation: &'static str, failure: Failure) -> io::Error {
+    pub(crate) fn failed(&self, operation: &'static str, failure: Failure) -> io::Error {
         let name = self.name();
         match failure {
             Failure::Lost => error::because(
@@ -309,6 +369,12 @@ impl PipeStream {
                 name,
                 "a write timed out, and the system cannot tell how much of it went out: \
                  what is written after it would be out of step, so all later writes fail with this too",
+            ),
+            Failure::Shut => error::because(
+                ErrorKind::BrokenPipe,
+                operation,
+                name,
+                "this side has closed its writing half (close_write)",
             ),
             Failure::System(e) if is_end(&e) => {
                 self.note_end(&e);
@@ -358,18 +424,36 @@ impl PipeStream {
         })
     }
 
-    /// Half close: the peer reads what was written, then end of file; what it sends can still be read here.
+    /// Half close: the peer reads what was written, then end of file; what it sends can still be read here. Writes
+    /// of this side are `BrokenPipe` from then on.
     ///
-    /// Unix: `shutdown(SHUT_WR)`.
+    /// On a message pipe it is an empty message, as go-winio's and Docker's half close is, which waits its turn within the
+    /// write deadline: the peer's `Read` is at its end from there on, and its [`recv`](PipeStream::recv) gets `Some(0)`.
+    /// Unix: `shutdown(SHUT_WR)`, on a message pipe behind that message.
     ///
     /// # Errors
     ///
-    /// `Unsupported` on a Windows byte pipe, which has no such thing: drop the stream, or end your messages with a
-    /// mark of their own.
+    /// * `Unsupported` on a Windows byte pipe, which has no such thing: drop the stream, or end your messages with a
+    ///   mark of their own.
+    /// * `TimedOut`, on a message pipe; one can try again.
     pub fn close_write(&self) -> io::Result<()> {
-        self.io
-            .close_write()
-            .map_err(|e| error::from_os("close_write of", self.name(), e))
+        const OPERATION: &str = "close_write of";
+        let closed = self.shared.writing.enter().and_then(|turn| {
+            if self.shared.write_closed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if self.mode() == PipeMode::Message {
+                match self.write_in_turn(&turn, &[]) {
+                    // Who has gone needs no telling.
+                    Err(Failure::System(e)) if is_end(&e) => {}
+                    sent => drop(sent?),
+                }
+            }
+            self.io.close_write(self.mode())?;
+            self.shared.write_closed.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        closed.map_err(|failure| self.failed(OPERATION, failure))
     }
 
     /// Cuts this client off at once: what it has not read may be gone. The listener goes on, and the same client may
@@ -394,14 +478,19 @@ impl PipeStream {
     }
 }
 
+/// The error of a call against the direction that an end was opened for.
+fn wrong_way(opened_for: &str, call: &str) -> io::Error {
+    io::Error::new(
+        ErrorKind::PermissionDenied,
+        format!("this end was opened for {opened_for} alone, and cannot {call}"),
+    )
+}
+
 /// The errors by which the systems say that the other side has gone.
-fn is_end(error: &io::Error) -> bool {
+pub(crate) fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::BrokenPipe
-            | ErrorKind::ConnectionReset
-            | ErrorKind::NotConnected
-            | ErrorKind::UnexpectedEof
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected
     ) || sys::Stream::is_end(error)
 }
 

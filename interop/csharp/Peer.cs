@@ -7,6 +7,7 @@
 //   in=N out=N     the buffer sizes of a server (0 and 0 unless said, as .NET has it)
 //   timeout=MS     how long a client waits for its server (10000 unless said)
 //   bom            the writer begins with a byte order mark: new StreamWriter(pipe, Encoding.UTF8)
+//   crlf           the writer ends lines as on Windows, everywhere
 //   times=N        a server serves N clients, one after the other; a client connects N times at once, from threads
 //
 // Deeds, one after the other once there is a connection:
@@ -14,9 +15,10 @@
 //   write=N        write N bytes         read=N         read N bytes, print "read N" or "read K, then the end"
 //   exchange=N     both at once          echo           write back all that comes until its end, print "echoed N"
 //   end            read until the end    print=TEXT     print TEXT
-//   stay           wait for ever         close          close the pipe
+//   pause          wait for a line on standard input; for its end too, so that nothing outlives its test
+//   close          close the pipe, print "closed"
 //
-// A server prints "ready" once a client can come, both print "connected". Bytes follow a pattern, and what is read is
+// A server prints "ready" once a client can come, a client "connecting" before it waits, both "connected". Bytes follow a pattern, and what is read is
 // compared with it. Anything unexpected is printed as "failed", and the exit code is 2.
 
 using System;
@@ -37,6 +39,7 @@ class Peer
     static int timeout = 10000;
     static int times = 1;
     static bool bom = false;
+    static bool crlf = false;
 
     static string name;
     static string[] words;
@@ -79,6 +82,7 @@ class Peer
             case "timeout": timeout = int.Parse(value); return true;
             case "times": times = int.Parse(value); return true;
             case "bom": bom = true; return true;
+            case "crlf": crlf = true; return true;
             default: return false;
         }
     }
@@ -126,6 +130,7 @@ class Peer
     {
         using (var pipe = new NamedPipeClientStream(".", name, PipeDirection.InOut, options))
         {
+            Console.WriteLine("connecting");
             pipe.Connect(timeout);
             Console.WriteLine("connected");
             if (mode == PipeTransmissionMode.Message)
@@ -147,6 +152,8 @@ class Peer
                     if (writer == null)
                         writer = bom ? new StreamWriter(pipe, Encoding.UTF8) : new StreamWriter(pipe);
                     writer.AutoFlush = true;
+                    if (crlf)
+                        writer.NewLine = "\r\n";
                     writer.WriteLine(value);
                     break;
                 case "hear":
@@ -171,8 +178,11 @@ class Peer
                     Console.WriteLine("the end");
                     break;
                 case "print": Console.WriteLine(value); break;
-                case "stay": Thread.Sleep(Timeout.Infinite); break;
-                case "close": pipe.Dispose(); break;
+                case "pause": Console.ReadLine(); break;
+                case "close":
+                    pipe.Dispose();
+                    Console.WriteLine("closed");
+                    break;
                 default: throw new ArgumentException("no such deed: " + words[i]);
             }
         }

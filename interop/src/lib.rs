@@ -1,1 +1,257 @@
-//! The peers that the interop tests start.
+//! The foreign peers that the interop tests start, and how a test talks to them.
+//!
+//! A peer is a program of `interop/csharp`, or one of the library's examples. Every wait for one has an end, and it
+//! is ended with its test. Where the peers come from is in `find.rs`: `cargo xtask test` sets them up; where there are
+//! none, the tests that need them are marked as ignored, "left out".
+
+#[allow(dead_code)] // build.rs uses the other half
+mod find;
+
+use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
+use std::hash::{BuildHasher, Hasher};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a peer may take for anything. Under Wine on a busy machine, .NET takes seconds to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One line that a peer printed, or the end of its output.
+type Lines = Receiver<String>;
+
+/// A .NET that runs the programs of `interop/csharp`.
+#[derive(Clone, Debug)]
+pub struct Dotnet {
+    command: PathBuf,
+    programs: PathBuf,
+}
+
+impl Dotnet {
+    /// The one that most tests use.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none: such tests are to be marked with
+    /// `#[cfg_attr(not(dotnet), ignore = "left out: ...")]`.
+    pub fn first() -> Dotnet {
+        Dotnet::all().remove(0)
+    }
+
+    /// Every one that there is.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none.
+    pub fn all() -> Vec<Dotnet> {
+        let Some((commands, programs)) = find::dotnet() else {
+            panic!("there is no .NET: `cargo xtask test` sets one up");
+        };
+        commands
+            .into_iter()
+            .map(|command| Dotnet {
+                command,
+                programs: programs.clone(),
+            })
+            .collect()
+    }
+
+    /// Starts `Peer`, which does what the words say: see `interop/csharp/Peer.cs`.
+    pub fn peer(&self, words: &[&str]) -> Peer {
+        self.program("Peer", words)
+    }
+
+    /// Starts `Server`, the one that is shown to users, on a pipe.
+    pub fn server(&self, pipe: &str) -> Peer {
+        self.program("Server", &[pipe])
+    }
+
+    /// Starts `Client`, the one that is shown to users, on a pipe.
+    pub fn client(&self, pipe: &str) -> Peer {
+        self.program("Client", &[pipe])
+    }
+
+    fn program(&self, name: &str, arguments: &[&str]) -> Peer {
+        let mut command = Command::new(&self.command);
+        command
+            .arg(self.programs.join(format!("{name}.dll")))
+            .args(arguments)
+            // The runtimes of the lab come without the tables of all languages.
+            .env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1");
+        Peer::start(&mut command)
+    }
+}
+
+/// A peer that is running. Dropped, it ends.
+#[derive(Debug)]
+pub struct Peer {
+    child: Child,
+    what: String,
+    input: Option<ChildStdin>,
+    output: Lines,
+    remarks: Lines,
+}
+
+impl Peer {
+    /// Starts a program that is not .NET's, such as an example of the library.
+    pub fn run(program: impl AsRef<OsStr>, arguments: &[&str]) -> Peer {
+        Peer::start(Command::new(program).args(arguments))
+    }
+
+    fn start(command: &mut Command) -> Peer {
+        let what = format!("{command:?}");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {what}: {error}"));
+        Peer {
+            input: child.stdin.take(),
+            output: lines(child.stdout.take().expect("it is a pipe")),
+            remarks: lines(child.stderr.take().expect("it is a pipe")),
+            child,
+            what,
+        }
+    }
+
+    /// The next line that it prints, or `None` when its output has ended.
+    pub fn line(&self) -> Option<String> {
+        next(&self.output, &self.what)
+    }
+
+    /// Waits until it prints `line`; anything else is a failure.
+    pub fn expect(&self, line: &str) {
+        let got = self.line();
+        if got.as_deref() != Some(line) {
+            let rest: Vec<String> = self.output.iter().chain(self.remarks.iter()).collect();
+            panic!("{}: {got:?} instead of {line:?}; then {rest:#?}", self.what);
+        }
+    }
+
+    /// Waits until it says on standard error that it can be connected to, as all servers of the conversation do.
+    pub fn wait_until_it_waits(&self) {
+        let line = next(&self.remarks, &self.what);
+        assert!(
+            line.as_deref()
+                .is_some_and(|line| line.starts_with("waiting for a client")),
+            "{}: {line:?}",
+            self.what
+        );
+    }
+
+    /// Lets it go on from a `pause`.
+    pub fn go(&mut self) {
+        let input = self.input.as_mut().expect("it has not ended");
+        input.write_all(b"\n").expect("it is waiting");
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+    }
+
+    /// Waits for its end: how it ended, what it still printed, and what it said on standard error.
+    pub fn end(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
+        let mut all = [Vec::new(), Vec::new()];
+        for (lines, all) in [&self.output, &self.remarks].into_iter().zip(&mut all) {
+            while let Some(line) = next(lines, &self.what) {
+                all.push(line);
+            }
+        }
+        let [output, remarks] = all;
+        // Both of its outputs have ended, so it is about to as well.
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is a child") {
+                return (status, output, remarks);
+            }
+            assert!(Instant::now() < until, "{} does not end", self.what);
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits for its end, which has to be a good one, and gives what it still printed.
+    pub fn finish(self) -> Vec<String> {
+        let what = self.what.clone();
+        let (status, output, remarks) = self.end();
+        assert!(
+            status.success(),
+            "{what}: {status}; {output:#?} {remarks:#?}"
+        );
+        output
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Lines {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            // The end of the line is the console's matter; all else is kept, so that a stray mark in it is seen.
+            let text = String::from_utf8_lossy(&line);
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            if sender.send(text.to_owned()).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    lines
+}
+
+fn next(lines: &Lines, what: &str) -> Option<String> {
+    match lines.recv_timeout(PATIENCE) {
+        Ok(line) => Some(line),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => panic!("{what}: nothing for {PATIENCE:?}"),
+    }
+}
+
+/// Ends the whole test program, saying which test hung, unless it is dropped in time.
+#[derive(Debug)]
+pub struct Watchdog {
+    _alive: mpsc::Sender<()>,
+}
+
+/// A watchdog for the test that calls it.
+pub fn watchdog() -> Watchdog {
+    let (alive, dropped) = mpsc::channel();
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    thread::spawn(move || {
+        let limit = 3 * PATIENCE;
+        if dropped.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("watchdog: {test} hangs: not done within {limit:?}");
+            std::process::abort();
+        }
+    });
+    Watchdog { _alive: alive }
+}
+
+/// A plain pipe name that nobody else has.
+pub fn name(what: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let random = RandomState::new().build_hasher().finish() as u32;
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("npipe-{what}-{:x}-{random:x}-{count:x}", std::process::id())
+}
+
+/// The bytes that the peers write, and expect to read.
+pub fn pattern(length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|at| (at * 31 + (at >> 8)).to_le_bytes()[0])
+        .collect()
+}

@@ -156,10 +156,11 @@ fn conversations(stage: &Stage) -> Result<ExitCode> {
     if failed > 0 {
         bail!("{failed} of {} conversations went wrong", pairings.len());
     }
-    ui::say(&format!(
-        "{} conversations, word for word right",
-        pairings.len()
-    ));
+    let count = match pairings.len() {
+        1 => "1 conversation".to_owned(),
+        several => format!("{several} conversations"),
+    };
+    ui::say(&format!("{count}, word for word right"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,6 +4,7 @@
 //! a step is done again when its recipe changes, and begun again when it was interrupted.
 
 mod dotnet;
+mod npm;
 mod packages;
 mod peers;
 mod windows;
@@ -40,6 +41,11 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             Ok(found) => ui::say(&format!("{what}: {found}")),
             Err(error) => missing.push(format!("{what}: {error:#}")),
         }
+    }
+    // Further peers, for which no chore waits.
+    match lab.node_windows() {
+        Ok(node) => ui::say(&format!("Node for Windows: {}", node.display())),
+        Err(error) => ui::note(&format!("doing without Node for Windows: {error:#}")),
     }
     if missing.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -93,6 +99,11 @@ impl<'a> Lab<'a> {
         peers::windows(self)
     }
 
+    /// Node for Windows, which runs under Wine.
+    pub fn node_windows(&self) -> Result<PathBuf> {
+        npm::node_windows(self)
+    }
+
     /// A Rust that can build and check for the systems that the one in use cannot.
     pub fn other_targets(&self) -> Result<()> {
         windows::toolchain(self).map(|_| ())
@@ -129,6 +140,12 @@ impl<'a> Lab<'a> {
     fn logged(&self, command: &mut Command, what: &str, name: &str) -> Result<()> {
         let log = self.place.lab.join("log").join(format!("{name}.log"));
         process::run_logged(command, what, &log, STEP_LIMIT)
+    }
+
+    /// The same for a program that fetches something, where a failure is mostly the network's.
+    fn fetched(&self, command: &mut Command, what: &str, name: &str) -> Result<()> {
+        self.logged(command, what, name)
+            .map_err(|error| anyhow::anyhow!("{error:#} (is there a network?)"))
     }
 }
 

@@ -193,7 +193,8 @@ pub fn run_logged(command: &mut Command, what: &str, log: &Path, limit: Duration
     progress.end();
     let status = status.with_context(|| format!("{what} (its output is in {})", log.display()))?;
     if !status.success() {
-        for line in last.iter().rev().take(15).rev() {
+        for line in &last[last.len().saturating_sub(8)..] {
+            let line: String = line.chars().take(160).collect();
             println!("    | {line}");
         }
         bail!(

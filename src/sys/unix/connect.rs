@@ -12,7 +12,8 @@ use super::os;
 use super::stream::Stream;
 use crate::connect::{Attempt, Connected};
 use crate::lane::earlier;
-use crate::{ConnectOptions, PipeMode, PipeName};
+use crate::stream::Directions;
+use crate::{Access, ConnectOptions, ExpectServer, PipeMode, PipeName};
 
 /// How long a `connect` may sit in the kernel before it looks whether it was cancelled.
 const CANCEL_SLICE: Duration = Duration::from_millis(20);
@@ -24,6 +25,10 @@ const REFUSED_PATIENCE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct Connector {
     address: SocketAddrUnix,
+    /// A stream's, until the server turns out to be a message pipe's.
+    mode: PipeMode,
+    directions: Directions,
+    expect: Option<ExpectServer>,
     #[cfg(target_os = "linux")]
     directory: std::path::PathBuf,
     /// Made by the first wait for a server; None inside where it cannot be had.
@@ -38,9 +43,24 @@ const SHORTEST_SLICE: Duration = Duration::from_millis(1);
 const LONGEST_SLICE: Duration = Duration::from_millis(50);
 
 impl Connector {
-    pub(crate) fn new(name: &PipeName, _options: &ConnectOptions) -> io::Result<Connector> {
+    pub(crate) fn new(name: &PipeName, options: &ConnectOptions) -> io::Result<Connector> {
+        let unsupported = |why| Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        if let Some(ExpectServer::Sid(_)) = options.expect_server {
+            return unsupported("a SID is Windows's: on Unix say ExpectServer::Uid or CurrentUser");
+        }
+        if let Access::Mask(_) = options.access {
+            return unsupported(
+                "an access mask is Windows's: on Unix say ReadWrite, Read or Write",
+            );
+        }
         Ok(Connector {
             address: os::address(name.os_path())?,
+            mode: PipeMode::Byte,
+            directions: Directions {
+                read: options.access != Access::Write,
+                write: options.access != Access::Read,
+            },
+            expect: options.expect_server.clone(),
             #[cfg(target_os = "linux")]
             directory: match name.os_path().parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -58,11 +78,14 @@ impl Connector {
     /// `accept`; until `until`, and in slices where it can be cancelled.
     pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt {
         match self.connect(until, cancellable) {
-            Ok(fd) => Attempt::Connected(Connected {
-                stream: Stream::new(fd),
-                mode: PipeMode::Byte,
-            }),
+            Ok(fd) => self.connected(fd),
             Err(error) => match Errno::from_io_error(&error) {
+                // A socket of the other type is there.
+                #[cfg(target_os = "linux")]
+                Some(Errno::PROTOTYPE) if self.mode == PipeMode::Byte => {
+                    self.mode = PipeMode::Message;
+                    self.attempt(until, cancellable)
+                }
                 Some(Errno::AGAIN) => Attempt::Busy(error),
                 #[cfg(not(target_os = "linux"))]
                 Some(Errno::CONNREFUSED)
@@ -87,8 +110,43 @@ impl Connector {
         }
     }
 
+    fn connected(&self, fd: OwnedFd) -> Attempt {
+        let expected = match self.expect {
+            Some(ExpectServer::CurrentUser) => Some(rustix::process::geteuid().as_raw()),
+            Some(ExpectServer::Uid(uid)) => Some(uid),
+            _ => None,
+        };
+        if let Some(expected) = expected {
+            match os::peer(&fd) {
+                Err(error) => return Attempt::Failed(error),
+                Ok(peer) if peer.uid != expected => {
+                    return Attempt::Failed(io::Error::new(
+                        io::ErrorKind::PermissionDenied,
+                        format!(
+                            "its server runs as uid {}, and uid {expected} was expected",
+                            peer.uid
+                        ),
+                    ));
+                }
+                Ok(_) => {}
+            }
+        }
+        let stream = Stream::new(fd, self.mode);
+        match stream.narrow(self.directions) {
+            Err(error) => Attempt::Failed(error),
+            Ok(()) => Attempt::Connected(Connected {
+                stream,
+                mode: self.mode,
+                directions: self.directions,
+            }),
+        }
+    }
+
     fn connect(&self, until: Option<Instant>, cancellable: bool) -> io::Result<OwnedFd> {
-        let socket = os::socket(SocketType::STREAM)?;
+        let socket = os::socket(match self.mode {
+            PipeMode::Byte => SocketType::STREAM,
+            PipeMode::Message => SocketType::SEQPACKET,
+        })?;
         let end = if cancellable {
             earlier(until, CANCEL_SLICE)
         } else {

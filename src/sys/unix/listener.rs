@@ -1,6 +1,7 @@
 //! A name that is held: a listening socket at its place.
 
 use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
@@ -16,7 +17,8 @@ use super::place::Place;
 use super::stream::Stream;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
 use crate::listener::Slots;
-use crate::{ListenOptions, PipeName, Security, error};
+use crate::stream::Directions;
+use crate::{ListenOptions, PipeInfo, PipeMode, PipeName, Security, error};
 
 const OPERATION: &str = "bind";
 
@@ -24,7 +26,12 @@ const OPERATION: &str = "bind";
 pub(crate) struct Listener {
     /// None once closed. Held by the one call that is in the lane, so that nobody ever waits for it.
     open: Mutex<Option<Open>>,
+    path: PathBuf,
     output_buffer_size: Option<usize>,
+    max_instances: Option<u32>,
+    mode: PipeMode,
+    directions: Directions,
+    current_user_only: bool,
 }
 
 #[derive(Debug)]
@@ -39,7 +46,7 @@ impl Listener {
         options: &ListenOptions,
         _slots: &Slots,
     ) -> io::Result<(Listener, Lane<Waiter>)> {
-        let mode = match options.security {
+        let permissions = match options.security {
             Security::OwnerOnly => Some(0o600),
             Security::Everyone => Some(0o666),
             Security::OsDefault => None,
@@ -62,7 +69,19 @@ impl Listener {
                 ));
             }
         };
-        let socket = os::socket(SocketType::STREAM)
+        let mode = options.mode();
+        if mode == PipeMode::Message && !cfg!(target_os = "linux") {
+            return Err(error::unsupported(
+                OPERATION,
+                name,
+                "the local sockets of this system keep no message boundaries: use a byte pipe, and mark where messages end",
+            ));
+        }
+        let kind = match mode {
+            PipeMode::Byte => SocketType::STREAM,
+            PipeMode::Message => SocketType::SEQPACKET,
+        };
+        let socket = os::socket(kind)
             .and_then(|socket| {
                 rustix::io::ioctl_fionbio(&socket, true)?;
                 Ok(socket)
@@ -73,13 +92,13 @@ impl Listener {
             .backlog
             .map_or(i32::MAX, |b| i32::try_from(b).unwrap_or(i32::MAX));
         let place =
-            Place::take(&socket, name.os_path(), mode, backlog).map_err(|refusal| match refusal
-                .source
-            {
-                Some(source) => {
-                    error::explained(refusal.kind, OPERATION, name, refusal.why, source)
+            Place::take(&socket, name.os_path(), permissions, backlog).map_err(|refusal| {
+                match refusal.source {
+                    Some(source) => {
+                        error::explained(refusal.kind, OPERATION, name, refusal.why, source)
+                    }
+                    None => error::because(refusal.kind, OPERATION, name, refusal.why),
                 }
-                None => error::because(refusal.kind, OPERATION, name, refusal.why),
             })?;
         let output_buffer_size = options
             .output_buffer_size
@@ -87,7 +106,12 @@ impl Listener {
             .map(|bytes| bytes as usize);
         let listener = Listener {
             open: Mutex::new(Some(Open { socket, place })),
+            path: name.os_path().to_owned(),
             output_buffer_size,
+            max_instances: options.max_instances,
+            mode,
+            directions: options.direction.of_server(),
+            current_user_only: options.current_user_clients_only,
         };
         Ok((listener, Lane::new(Waiter::new())))
     }
@@ -99,10 +123,42 @@ impl Listener {
     pub(crate) fn accept<'a>(&'a self, waiter: &'a Waiter, slots: &'a Slots) -> Accept<'a> {
         Accept {
             open: self.open(),
-            output_buffer_size: self.output_buffer_size,
+            listener: self,
             waiter,
             slots,
         }
+    }
+
+    /// Makes a stream of a client that came, unless it is one that is not to be served.
+    fn admit(&self, fd: OwnedFd) -> io::Result<Option<Stream>> {
+        if self.current_user_only && os::peer(&fd)?.uid != rustix::process::geteuid().as_raw() {
+            return Ok(None);
+        }
+        if let Some(bytes) = self.output_buffer_size {
+            // A wish, as it is on every system: the kernel has limits of its own.
+            let _ = sockopt::set_socket_send_buffer_size(&fd, bytes);
+        }
+        let stream = Stream::new(fd, self.mode);
+        stream.narrow(self.directions)?;
+        Ok(Some(stream))
+    }
+
+    /// The permission bits of the socket file.
+    pub(crate) fn security(&self) -> io::Result<String> {
+        let mode = rustix::fs::Mode::from_raw_mode(rustix::fs::lstat(&self.path)?.st_mode);
+        Ok(format!("{:04o}", mode.as_raw_mode()))
+    }
+
+    pub(crate) fn info(&self, mode: PipeMode) -> io::Result<PipeInfo> {
+        Ok(PipeInfo {
+            mode,
+            instances: None,
+            max_instances: self.max_instances,
+            input_buffer_size: None,
+            output_buffer_size: self
+                .output_buffer_size
+                .and_then(|bytes| u32::try_from(bytes).ok()),
+        })
     }
 
     /// A stream of this listener is gone: whoever waits for its slot may look again.
@@ -122,7 +178,7 @@ impl Listener {
 /// Waits for a client, and for a slot to put it in.
 pub(crate) struct Accept<'a> {
     open: MutexGuard<'a, Option<Open>>,
-    output_buffer_size: Option<usize>,
+    listener: &'a Listener,
     waiter: &'a Waiter,
     slots: &'a Slots,
 }
@@ -139,14 +195,14 @@ impl Operation for Accept<'_> {
         }
         loop {
             match os::accept(&open.socket) {
-                Ok(fd) => {
-                    self.slots.take();
-                    if let Some(bytes) = self.output_buffer_size {
-                        // A wish, as it is on every system: the kernel has limits of its own.
-                        let _ = sockopt::set_socket_send_buffer_size(&fd, bytes);
+                Ok(fd) => match self.listener.admit(fd) {
+                    Ok(Some(stream)) => {
+                        self.slots.take();
+                        return Poll::Ready(Ok(stream));
                     }
-                    return Poll::Ready(Ok(Stream::new(fd)));
-                }
+                    Ok(None) => {} // cut off: its descriptor is closed
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::AGAIN) => return Poll::Pending,
                 Err(error) => return Poll::Ready(Err(error.into())),

@@ -1,11 +1,13 @@
 //! Unix: .NET's named pipes, which are stream sockets at a path, through `rustix`.
 
+pub(crate) mod list;
 pub(crate) mod name;
 
 mod connect;
 mod event;
 mod listener;
 mod os;
+mod packets;
 mod place;
 mod stream;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::name::Spelling;
 
@@ -12,6 +12,20 @@ const MAX_PATH: usize = if cfg!(any(target_os = "linux", target_os = "android"))
 } else {
     103
 };
+
+/// What .NET puts before a name: `Path.Combine(Path.GetTempPath(), "CoreFxPipe_") + name`.
+pub(super) const PREFIX: &str = "CoreFxPipe_";
+
+/// Where names without a path are, with its closing slash.
+pub(super) fn directory() -> OsString {
+    let mut directory = std::env::var_os("TMPDIR")
+        .filter(|dir| !dir.is_empty())
+        .unwrap_or_else(|| OsString::from("/tmp"));
+    if !directory.as_encoded_bytes().ends_with(b"/") {
+        directory.push("/");
+    }
+    directory
+}
 
 pub(crate) fn address(spelling: &Spelling<'_>) -> Result<PathBuf, (ErrorKind, String)> {
     let path = match *spelling {
@@ -34,18 +48,8 @@ pub(crate) fn address(spelling: &Spelling<'_>) -> Result<PathBuf, (ErrorKind, St
                     ),
                 ));
             }
-            // .NET: Path.Combine(Path.GetTempPath(), "CoreFxPipe_") + name
-            let mut path = std::env::var_os("TMPDIR")
-                .filter(|dir| !dir.is_empty())
-                .unwrap_or_else(|| OsString::from("/tmp"));
-            if !Path::new(&path)
-                .as_os_str()
-                .as_encoded_bytes()
-                .ends_with(b"/")
-            {
-                path.push("/");
-            }
-            path.push("CoreFxPipe_");
+            let mut path = directory();
+            path.push(PREFIX);
             path.push(name);
             PathBuf::from(path)
         }

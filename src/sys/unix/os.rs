@@ -1,6 +1,7 @@
 //! The system calls of the Unix half: numbers become types and errors, and nothing is decided.
 
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
+#[cfg(target_os = "linux")]
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt,
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags,
+    SocketAddrUnix, SocketFlags, SocketType, sockopt,
 };
 
 /// A thing to be polled that one thread raises and another lowers: an eventfd where there is one, else a pipe.
@@ -153,16 +155,132 @@ pub(super) fn recv(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> 
 }
 
 pub(super) fn send(socket: &OwnedFd, buffer: &[u8]) -> Result<usize, Errno> {
-    #[cfg(not(target_vendor = "apple"))]
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    #[cfg(target_vendor = "apple")]
-    let flags = SendFlags::DONTWAIT;
     loop {
-        match rustix::net::send(socket, buffer, flags) {
+        match rustix::net::send(socket, buffer, SEND) {
             Err(Errno::INTR) => {}
             other => return other,
         }
     }
+}
+
+/// The flags of everything that is sent: it neither blocks nor kills.
+#[cfg(not(target_vendor = "apple"))]
+const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+#[cfg(target_vendor = "apple")]
+const SEND: SendFlags = SendFlags::DONTWAIT;
+
+/// A packet that was received: its length, and whether it fitted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received {
+    pub(super) length: usize,
+    pub(super) whole: bool,
+}
+
+/// `recvmsg(2)` of one packet into several buffers, one behind the other.
+pub(super) fn recv_packet(
+    socket: &OwnedFd,
+    [a, b, c]: &mut [&mut [u8]; 3],
+) -> Result<Received, Errno> {
+    loop {
+        let mut buffers = [IoSliceMut::new(a), IoSliceMut::new(b), IoSliceMut::new(c)];
+        let mut none = RecvAncillaryBuffer::default();
+        match rustix::net::recvmsg(socket, &mut buffers, &mut none, RecvFlags::DONTWAIT) {
+            Err(Errno::INTR) => {}
+            other => {
+                return other.map(|received| Received {
+                    length: received.bytes,
+                    whole: !received.flags.contains(ReturnFlags::TRUNC),
+                });
+            }
+        }
+    }
+}
+
+/// The first bytes of the next packet, which stays where it is, and its whole length (Linux: MSG_TRUNC).
+pub(super) fn peek_packet(socket: &OwnedFd, head: &mut [u8]) -> Result<usize, Errno> {
+    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK | RecvFlags::TRUNC;
+    loop {
+        match rustix::net::recv(socket, &mut *head, flags) {
+            Err(Errno::INTR) => {}
+            other => return other.map(|(_, length)| length),
+        }
+    }
+}
+
+/// `sendmsg(2)` of one packet out of several buffers.
+pub(super) fn send_packet(socket: &OwnedFd, [a, b]: &[&[u8]; 2]) -> Result<(), Errno> {
+    let buffers = [IoSlice::new(a), IoSlice::new(b)];
+    loop {
+        let mut none = SendAncillaryBuffer::default();
+        match rustix::net::sendmsg(socket, &buffers, &mut none, SEND) {
+            Err(Errno::INTR) => {}
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+/// Whether the socket keeps the boundaries of what is sent.
+pub(super) fn is_packets(socket: &OwnedFd) -> bool {
+    sockopt::socket_type(socket) == Ok(SocketType::SEQPACKET)
+}
+
+/// `FIONREAD`: how many bytes can be read.
+pub(super) fn readable(socket: &OwnedFd) -> io::Result<usize> {
+    Ok(usize::try_from(rustix::io::ioctl_fionread(socket)?).unwrap_or(usize::MAX))
+}
+
+/// `SO_SNDBUF`. Linux counts its own overhead in, and says the double of what was asked for (socket(7)).
+pub(super) fn send_buffer_size(socket: &OwnedFd) -> io::Result<usize> {
+    Ok(sockopt::socket_send_buffer_size(socket)?)
+}
+
+/// Who is at the other end of a socket, when it connected or began to listen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) pid: Option<u32>,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+/// `SO_PEERCRED` (unix(7)).
+#[cfg(target_os = "linux")]
+pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
+    let credentials = sockopt::socket_peercred(socket)?;
+    Ok(Peer {
+        pid: Some(credentials.pid.as_raw_nonzero().get().unsigned_abs()),
+        uid: credentials.uid.as_raw(),
+        gid: credentials.gid.as_raw(),
+    })
+}
+
+/// `getpeereid(3)`, and on macOS `LOCAL_PEERPID`.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
+    use rustix::fd::AsRawFd;
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: an open socket, and two locals to be written to.
+    if unsafe { libc::getpeereid(socket.as_raw_fd(), &mut uid, &mut gid) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    #[cfg(target_vendor = "apple")]
+    let pid = {
+        let mut pid: libc::pid_t = 0;
+        let mut length = size_of::<libc::pid_t>() as libc::socklen_t;
+        // SAFETY: an open socket, and locals to be written to, of the size that is said.
+        let told = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_LOCAL,
+                libc::LOCAL_PEERPID,
+                (&raw mut pid).cast(),
+                &mut length,
+            )
+        };
+        u32::try_from(pid).ok().filter(|&pid| told == 0 && pid != 0)
+    };
+    #[cfg(not(target_vendor = "apple"))]
+    let pid = None;
+    Ok(Peer { pid, uid, gid })
 }
 
 /// How long a blocking `connect` of this socket waits for room in the server's queue (None: for ever).

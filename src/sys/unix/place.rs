@@ -119,13 +119,13 @@ impl Place {
     }
 }
 
-fn status(path: &Path) -> Result<Stat, Errno> {
+pub(super) fn status(path: &Path) -> Result<Stat, Errno> {
     rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
 }
 
 /// Whether somebody has the socket at `address`, found out without that server noticing: a socket of another type is
 /// told EPROTOTYPE by a living one, and ECONNREFUSED by one that is nobody's (unix(7); run on Linux).
-fn is_served(address: &SocketAddrUnix) -> io::Result<bool> {
+pub(super) fn is_served(address: &SocketAddrUnix) -> io::Result<bool> {
     let probe = os::socket(SocketType::DGRAM)?;
     match rustix::net::connect(&probe, address) {
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
@@ -200,6 +200,17 @@ impl Lock {
                 },
                 source: Some(error.into()),
             })?;
+            // Somebody else's could be kept locked for ever.
+            let owner = rustix::fs::fstat(&file)?.st_uid;
+            if owner != rustix::process::geteuid().as_raw() {
+                return Err(Refusal::new(
+                    ErrorKind::PermissionDenied,
+                    format!(
+                        "the lock file {} is another user's (uid {owner})",
+                        path.display()
+                    ),
+                ));
+            }
             loop {
                 match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
                     Err(Errno::INTR) => {}

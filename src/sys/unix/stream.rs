@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -15,22 +16,49 @@ use rustix::net::{Shutdown, SocketAddrAny, SocketAddrUnix};
 
 use super::event::Waiter;
 use super::os;
+use super::packets::{Packets, Sending};
 use crate::lane::{Cancelled, Operation, Waited, earlier};
-use crate::stream::Part;
-use crate::{PipeMode, PipeName, PipeStream, Role};
+use crate::stream::{Directions, Part};
+use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
 
 #[derive(Debug)]
 pub(crate) struct Stream {
     fd: OwnedFd,
+    /// Of a socket that keeps boundaries, its half read packet, which its clones share. The lane has one reader at a
+    /// time, so that nobody waits for this lock.
+    packets: Option<Arc<Mutex<Packets>>>,
 }
 
 impl Stream {
-    pub(crate) fn new(fd: OwnedFd) -> Stream {
-        Stream { fd }
+    pub(crate) fn new(fd: OwnedFd, mode: PipeMode) -> Stream {
+        Stream {
+            fd,
+            packets: (mode == PipeMode::Message).then(Arc::default),
+        }
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Stream> {
-        self.fd.try_clone().map(Stream::new)
+        Ok(Stream {
+            fd: self.fd.try_clone()?,
+            packets: self.packets.clone(),
+        })
+    }
+
+    /// Shuts down what a one-way pipe does not have, as .NET does.
+    pub(crate) fn narrow(&self, directions: Directions) -> io::Result<()> {
+        match directions {
+            Directions::BOTH => Ok(()),
+            Directions { read: false, .. } => self.shut(Shutdown::Read),
+            Directions { .. } => self.shut(Shutdown::Write),
+        }
+    }
+
+    fn shut(&self, half: Shutdown) -> io::Result<()> {
+        match rustix::net::shutdown(&self.fd, half) {
+            // Who has gone needs no telling.
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(crate) fn read<'a>(
@@ -42,7 +70,10 @@ impl Stream {
             fd: &self.fd,
             waiter,
             ready: PollFlags::IN,
-            call: move |fd: &OwnedFd| os::recv(fd, buffer),
+            call: move |fd: &OwnedFd| match &self.packets {
+                None => bytes(os::recv(fd, buffer)),
+                Some(packets) => lock(packets).read(fd, buffer),
+            },
         }
     }
 
@@ -55,7 +86,7 @@ impl Stream {
             fd: &self.fd,
             waiter,
             ready: PollFlags::OUT,
-            call: move |fd: &OwnedFd| os::send(fd, buffer),
+            call: move |fd: &OwnedFd| bytes(os::send(fd, buffer)),
         }
     }
 
@@ -69,19 +100,108 @@ impl Stream {
         }
     }
 
-    /// Half close: the peer reads what was written, then end of file.
-    pub(crate) fn close_write(&self) -> io::Result<()> {
-        match rustix::net::shutdown(&self.fd, Shutdown::Write) {
-            // Who has gone needs no telling.
-            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
-            Err(error) => Err(error.into()),
+    /// Sends one message.
+    pub(crate) fn send<'a>(&'a self, waiter: &'a Waiter, message: &'a [u8]) -> Send<'a> {
+        Send {
+            fd: &self.fd,
+            waiter,
+            sending: Sending::new(message),
         }
     }
 
+    /// Half close: the peer reads what was written, then end of file.
+    pub(crate) fn close_write(&self, _mode: PipeMode) -> io::Result<()> {
+        self.shut(Shutdown::Write)
+    }
+
     pub(crate) fn disconnect(&self) -> io::Result<()> {
-        match rustix::net::shutdown(&self.fd, Shutdown::Both) {
-            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
-            Err(error) => Err(error.into()),
+        self.shut(Shutdown::Both)
+    }
+
+    pub(crate) fn peek(&self) -> io::Result<Peek> {
+        match &self.packets {
+            Some(packets) => lock(packets).peek(&self.fd),
+            None => Ok(Peek {
+                available: os::readable(&self.fd)?,
+                message: 0,
+            }),
+        }
+    }
+
+    pub(crate) fn peer_pid(&self, _role: Role) -> io::Result<u32> {
+        os::peer(&self.fd)?.pid.ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this system does not tell the process at the other end of a socket",
+            )
+        })
+    }
+
+    pub(crate) fn peer_identity(&self, _role: Role) -> io::Result<PeerIdentity> {
+        let peer = os::peer(&self.fd)?;
+        Ok(PeerIdentity {
+            uid: Some(peer.uid),
+            gid: Some(peer.gid),
+            ..PeerIdentity::default()
+        })
+    }
+
+    pub(crate) fn info(&self, role: Role, mode: PipeMode) -> io::Result<PipeInfo> {
+        let buffer = u32::try_from(os::send_buffer_size(&self.fd)?).ok();
+        let (input, output) = match role {
+            Role::Server => (None, buffer),
+            Role::Client => (buffer, None),
+        };
+        Ok(PipeInfo {
+            mode,
+            instances: None,
+            max_instances: None,
+            input_buffer_size: input,
+            output_buffer_size: output,
+        })
+    }
+}
+
+fn lock(packets: &Mutex<Packets>) -> MutexGuard<'_, Packets> {
+    packets.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The result of a call that moves bytes.
+fn bytes(moved: Result<usize, Errno>) -> Poll<io::Result<Part>> {
+    match moved {
+        Err(Errno::AGAIN) => Poll::Pending,
+        Err(error) => Poll::Ready(Err(error.into())),
+        Ok(len) => Poll::Ready(Ok(Part {
+            len,
+            complete: true,
+        })),
+    }
+}
+
+/// A message on its way: one packet or several.
+pub(crate) struct Send<'a> {
+    fd: &'a OwnedFd,
+    waiter: &'a Waiter,
+    sending: Sending<'a>,
+}
+
+impl Operation for Send<'_> {
+    type Output = Part;
+
+    fn poll(&mut self) -> Poll<io::Result<Part>> {
+        self.sending.go_on(self.fd)
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
+        self.waiter.wait(Some((self.fd, PollFlags::OUT)), until)
+    }
+
+    fn cancel(&mut self) -> Cancelled<Part> {
+        if self.sending.is_torn() {
+            // The peer would take what comes next for the rest of this one.
+            Cancelled::Unknown
+        } else {
+            Cancelled::Nothing
         }
     }
 }
@@ -94,20 +214,11 @@ struct Attempt<'a, F> {
     call: F,
 }
 
-impl<F: FnMut(&OwnedFd) -> Result<usize, Errno>> Operation for Attempt<'_, F> {
+impl<F: FnMut(&OwnedFd) -> Poll<io::Result<Part>>> Operation for Attempt<'_, F> {
     type Output = Part;
 
     fn poll(&mut self) -> Poll<io::Result<Part>> {
-        match (self.call)(self.fd) {
-            Err(Errno::AGAIN) => Poll::Pending,
-            result => Poll::Ready(match result {
-                Ok(len) => Ok(Part {
-                    len,
-                    complete: true,
-                }),
-                Err(error) => Err(error.into()),
-            }),
-        }
+        (self.call)(self.fd)
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
@@ -196,7 +307,11 @@ impl Stream {
                 Role::Client,
             ),
         };
-        (PipeName::from_os(path), role, PipeMode::Byte)
+        let mode = match self.packets {
+            Some(_) => PipeMode::Message,
+            None => PipeMode::Byte,
+        };
+        (PipeName::from_os(path), role, mode)
     }
 
     /// Whether an error says that the other side has gone. `std` has kinds for all of Unix's.
@@ -217,10 +332,15 @@ impl AsRawFd for PipeStream {
     }
 }
 
-/// Takes a connected Unix stream socket. Its name is the socket's own or its peer's.
+/// Takes a connected Unix socket. Its name is the socket's own or its peer's.
 impl From<OwnedFd> for PipeStream {
     fn from(fd: OwnedFd) -> PipeStream {
-        PipeStream::adopt(Stream { fd })
+        let mode = if os::is_packets(&fd) {
+            PipeMode::Message
+        } else {
+            PipeMode::Byte
+        };
+        PipeStream::adopt(Stream::new(fd, mode))
     }
 }
 

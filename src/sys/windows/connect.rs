@@ -8,17 +8,22 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{
-    ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, GENERIC_READ, GENERIC_WRITE,
+    ERROR_ACCESS_DENIED, ERROR_FILE_NOT_FOUND, ERROR_PIPE_BUSY, GENERIC_READ, GENERIC_WRITE,
 };
-use windows_sys::Win32::Storage::FileSystem::SECURITY_IDENTIFICATION;
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_READ_ATTRIBUTES, FILE_WRITE_ATTRIBUTES, SECURITY_ANONYMOUS, SECURITY_DELEGATION,
+    SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
+};
 
 use super::event::Event;
 use super::os;
 use super::overlapped::{GivenUp, Overlapped, Waiter};
+use super::peer;
 use super::stream::Stream;
 use crate::connect::{Attempt, Connected};
 use crate::lane::{Operation, earlier};
-use crate::{ConnectOptions, PipeMode, PipeName};
+use crate::stream::Directions;
+use crate::{Access, ConnectOptions, ExpectServer, ImpersonationLevel, PipeMode, PipeName};
 
 /// How long FSCTL_PIPE_WAIT is trusted to tell of a free instance: in Windows containers it does not always
 /// (microsoft/go-winio 67, 75, 80).
@@ -27,8 +32,35 @@ const TRUST: Duration = Duration::from_millis(100);
 const SHORTEST_SLICE: Duration = Duration::from_millis(1);
 const LONGEST_SLICE: Duration = Duration::from_millis(50);
 
+type Masks = &'static [(u32, Directions)];
+
+/// What a pipe is opened with, in turn until the system allows it: libuv's order. A reader needs FILE_WRITE_ATTRIBUTES to
+/// set its read mode, a writer FILE_READ_ATTRIBUTES to look at the pipe.
+const READ_WRITE: Masks = &[
+    (GENERIC_READ | GENERIC_WRITE, Directions::BOTH),
+    (GENERIC_READ | FILE_WRITE_ATTRIBUTES, READS),
+    (GENERIC_WRITE | FILE_READ_ATTRIBUTES, WRITES),
+];
+const READ: Masks = &[(GENERIC_READ | FILE_WRITE_ATTRIBUTES, READS)];
+const WRITE: Masks = &[(GENERIC_WRITE | FILE_READ_ATTRIBUTES, WRITES)];
+/// 0 stands for the mask of the caller's own, of which the system will say what it allows.
+const MASK: Masks = &[(0, Directions::BOTH)];
+
+const READS: Directions = Directions {
+    read: true,
+    write: false,
+};
+const WRITES: Directions = Directions {
+    read: false,
+    write: true,
+};
+
 #[derive(Debug)]
 pub(crate) struct Connector {
+    masks: Masks,
+    mask: u32,
+    quality: u32,
+    expect: Option<ExpectServer>,
     path: Vec<u16>,
     /// `\\.\pipe\`, and what follows it.
     root: String,
@@ -39,7 +71,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(name: &PipeName, _options: &ConnectOptions) -> io::Result<Connector> {
+    pub(crate) fn new(name: &PipeName, options: &ConnectOptions) -> io::Result<Connector> {
         let path = os::wide(name.os_path());
         // After `\\HOST\pipe\`, the fourth backslash.
         let end = path
@@ -48,7 +80,22 @@ impl Connector {
             .filter(|&(_, &unit)| unit == u16::from(b'\\'))
             .nth(3)
             .map_or(path.len() - 1, |(at, _)| at + 1);
+        let (masks, mask) = match options.access {
+            Access::ReadWrite => (READ_WRITE, 0),
+            Access::Read => (READ, 0),
+            Access::Write => (WRITE, 0),
+            Access::Mask(mask) => (MASK, mask),
+        };
         Ok(Connector {
+            masks,
+            mask,
+            quality: match options.impersonation {
+                ImpersonationLevel::Anonymous => SECURITY_ANONYMOUS,
+                ImpersonationLevel::Identification => SECURITY_IDENTIFICATION,
+                ImpersonationLevel::Impersonation => SECURITY_IMPERSONATION,
+                ImpersonationLevel::Delegation => SECURITY_DELEGATION,
+            },
+            expect: options.expect_server.clone(),
             root: String::from_utf16_lossy(&path[..end]),
             name: OsString::from_wide(&path[end..path.len() - 1]),
             path,
@@ -59,28 +106,50 @@ impl Connector {
 
     /// One attempt. It never waits.
     pub(crate) fn attempt(&mut self, _until: Option<Instant>, _cancellable: bool) -> Attempt {
-        let opened = os::open(
-            &self.path,
-            GENERIC_READ | GENERIC_WRITE,
-            // None would let the server act as its client.
-            SECURITY_IDENTIFICATION,
-        );
-        match opened {
-            Ok(handle) => match ready(&handle) {
-                Ok(mode) => Attempt::Connected(Connected {
-                    stream: Stream::new(handle),
-                    mode,
-                }),
-                Err(error) => Attempt::Failed(error),
-            },
-            Err(error) => match os::code(&error) {
-                ERROR_PIPE_BUSY => Attempt::Busy(error),
-                ERROR_FILE_NOT_FOUND => Attempt::Absent {
-                    why: "no such pipe: nobody serves this name",
-                    error,
+        let mut denied = None;
+        for &(mask, directions) in self.masks {
+            let mask = if mask == 0 { self.mask } else { mask };
+            match os::open(&self.path, mask, self.quality) {
+                Ok(handle) => return self.connected(handle, directions),
+                Err(error) => match os::code(&error) {
+                    // A pipe that goes one way refuses what would go the other.
+                    ERROR_ACCESS_DENIED => {
+                        denied.get_or_insert(error);
+                    }
+                    ERROR_PIPE_BUSY => return Attempt::Busy(error),
+                    ERROR_FILE_NOT_FOUND => {
+                        return Attempt::Absent {
+                            why: "no such pipe: nobody serves this name",
+                            error,
+                        };
+                    }
+                    _ => return Attempt::Failed(error),
                 },
-                _ => Attempt::Failed(error),
-            },
+            }
+        }
+        Attempt::Failed(denied.unwrap_or_else(|| io::ErrorKind::PermissionDenied.into()))
+    }
+
+    fn connected(&self, handle: OwnedHandle, directions: Directions) -> Attempt {
+        let ready = || {
+            if let Some(expected) = &self.expect {
+                peer::check_server(&handle, expected)?;
+            }
+            // An access mask may leave out what it takes to look.
+            let mode = os::local(&handle).map_or(PipeMode::Byte, |local| local.mode);
+            if mode == PipeMode::Message && directions.read {
+                // Reads that lose boundaries would lose empty messages too.
+                os::set_message_read_mode(&handle)?;
+            }
+            Ok(mode)
+        };
+        match ready() {
+            Ok(mode) => Attempt::Connected(Connected {
+                stream: Stream::new(handle),
+                mode,
+                directions,
+            }),
+            Err(error) => Attempt::Failed(error),
         }
     }
 
@@ -138,13 +207,4 @@ impl Connector {
         os::wait_either(None, cancel.map(Event::os), earlier(until, self.slice));
         self.slice = (self.slice * 2).min(LONGEST_SLICE);
     }
-}
-
-/// Finds out what kind of pipe it is, and makes reads of it keep what boundaries there are.
-fn ready(handle: &OwnedHandle) -> io::Result<PipeMode> {
-    if !os::local(handle)?.message {
-        return Ok(PipeMode::Byte);
-    }
-    os::set_message_read_mode(handle)?;
-    Ok(PipeMode::Message)
 }

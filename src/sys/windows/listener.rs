@@ -21,7 +21,7 @@ use super::security;
 use super::stream::Stream;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
 use crate::listener::Slots;
-use crate::{Direction, ListenOptions, PipeName, error};
+use crate::{ListenOptions, PipeInfo, PipeMode, PipeName, error};
 
 const OPERATION: &str = "bind";
 
@@ -46,6 +46,8 @@ impl Waker for ListenWaiter {
 pub(crate) struct Listener {
     port: Arc<Port>,
     instance: Instance,
+    /// As the system has it.
+    security: String,
     backlog: usize,
     state: Mutex<State>,
 }
@@ -91,8 +93,7 @@ impl Listener {
         let instance = Instance {
             path: os::nt_path(name.os_path()),
             message: options.message_mode,
-            inbound: options.direction != Direction::Outbound,
-            outbound: options.direction != Direction::Inbound,
+            directions: options.direction.of_server(),
             accept_remote: options.accept_remote_clients,
             // One more than are asked for: the next one is made before the last one's handle is closed, lest the name
             // be free in between.
@@ -102,7 +103,7 @@ impl Listener {
             },
             input_buffer_size: size(options.input_buffer_size),
             output_buffer_size: size(options.output_buffer_size),
-            security: security::descriptor(&options.security, name)?,
+            security: security::descriptor(options, name)?,
         };
         let first = instance.create(true).map_err(|source| {
             if os::code(&source) != ERROR_ACCESS_DENIED {
@@ -117,10 +118,12 @@ impl Listener {
                 error::explained(ErrorKind::PermissionDenied, OPERATION, name, why, source)
             }
         })?;
+        let security = os::security(&first).map_err(fail)?;
         let port = Arc::new(Port::new().map_err(fail)?);
         let listener = Listener {
             port: port.clone(),
             instance,
+            security,
             backlog: options.backlog.unwrap_or(BACKLOG) as usize,
             state: Mutex::default(),
         };
@@ -186,6 +189,26 @@ impl Listener {
                 return Ok(());
             }
             self.put_up(state, None)?;
+        }
+    }
+
+    pub(crate) fn security(&self) -> io::Result<String> {
+        Ok(self.security.clone())
+    }
+
+    pub(crate) fn info(&self, mode: PipeMode) -> io::Result<PipeInfo> {
+        let state = self.state();
+        let waiting = state.pending.iter().map(|pending| &pending.handle);
+        match waiting.chain(&state.ready).next() {
+            Some(handle) => Ok(os::local(handle)?.info()),
+            // All are streams, or it is closed: what was asked for is still known.
+            None => Ok(PipeInfo {
+                mode,
+                instances: None,
+                max_instances: os::limit(self.instance.max_instances),
+                input_buffer_size: Some(self.instance.input_buffer_size),
+                output_buffer_size: Some(self.instance.output_buffer_size),
+            }),
         }
     }
 

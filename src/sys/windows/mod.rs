@@ -1,5 +1,6 @@
 //! Windows: the real named pipes, always overlapped, through `windows-sys`.
 
+pub(crate) mod list;
 pub(crate) mod name;
 
 mod connect;
@@ -7,6 +8,7 @@ mod event;
 mod listener;
 mod os;
 mod overlapped;
+mod peer;
 mod security;
 mod stream;
 

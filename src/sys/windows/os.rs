@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::io;
+use std::marker::PhantomData;
 use std::mem::{offset_of, size_of};
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -12,45 +13,18 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
-use windows_sys::Wdk::Storage::FileSystem::{
-    FILE_CREATE, FILE_OPEN, FILE_PIPE_LOCAL_INFORMATION, FILE_PIPE_MESSAGE_MODE,
-    FILE_PIPE_MESSAGE_TYPE, FILE_PIPE_QUEUE_OPERATION, FILE_PIPE_REJECT_REMOTE_CLIENTS,
-    FILE_PIPE_SERVER_END, FILE_PIPE_WAIT_FOR_BUFFER, FSCTL_PIPE_WAIT, FilePipeLocalInformation,
-    NtQueryInformationFile,
-};
-use windows_sys::Win32::Foundation::{
-    ERROR_BROKEN_PIPE, ERROR_IO_INCOMPLETE, ERROR_IO_PENDING, ERROR_MORE_DATA, ERROR_NO_DATA,
-    ERROR_OPERATION_ABORTED, ERROR_PIPE_CONNECTED, ERROR_PIPE_NOT_CONNECTED, GENERIC_READ,
-    GENERIC_WRITE, GetLastError, HANDLE, INVALID_HANDLE_VALUE, LocalFree, NTSTATUS,
-    OBJ_CASE_INSENSITIVE, RtlNtStatusToDosError, UNICODE_STRING, WAIT_OBJECT_0,
-};
-use windows_sys::Win32::Security::Authorization::{
-    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
-};
-use windows_sys::Win32::Security::{
-    GetTokenInformation, PSECURITY_DESCRIPTOR, PSID, TOKEN_QUERY, TOKEN_USER, TokenUser,
-};
-use windows_sys::Win32::Storage::FileSystem::{
-    CreateFileW, FILE_FLAG_OVERLAPPED, FILE_NAME_INFO, FILE_READ_ATTRIBUTES, FILE_SHARE_READ,
-    FILE_SHARE_WRITE, FileNameInfo, FlushFileBuffers, GetFileInformationByHandleEx,
-    GetFullPathNameW, OPEN_EXISTING, ReadFile, SECURITY_SQOS_PRESENT, SYNCHRONIZE, WriteFile,
-};
-use windows_sys::Win32::System::IO::{
-    CancelIoEx, CancelSynchronousIo, CreateIoCompletionPort, DeviceIoControl, GetOverlappedResult,
-    GetQueuedCompletionStatus, IO_STATUS_BLOCK, OVERLAPPED, PostQueuedCompletionStatus,
-};
+use windows_sys::Wdk::Storage::FileSystem::*;
+use windows_sys::Win32::Foundation::*;
+use windows_sys::Win32::Security::Authorization::*;
+use windows_sys::Win32::Security::*;
+use windows_sys::Win32::Storage::FileSystem::*;
+use windows_sys::Win32::System::IO::*;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
-use windows_sys::Win32::System::Pipes::{
-    ConnectNamedPipe, DisconnectNamedPipe, PIPE_READMODE_MESSAGE, SetNamedPipeHandleState,
-    WaitNamedPipeW,
-};
-use windows_sys::Win32::System::Threading::{
-    CreateEventW, GetCurrentProcess, GetCurrentThreadId, INFINITE, OpenProcessToken, OpenThread,
-    PTP_CALLBACK_INSTANCE, SetEvent, THREAD_TERMINATE, TrySubmitThreadpoolCallback,
-    WaitForMultipleObjects, WaitForSingleObject,
-};
+use windows_sys::Win32::System::Pipes::*;
+use windows_sys::Win32::System::Threading::*;
 
-use crate::stream::Part;
+use crate::stream::{Directions, Part};
+use crate::{Peek, PipeInfo, PipeMode};
 
 // What windows-sys does not have (ntifs.h).
 #[link(name = "ntdll", kind = "raw-dylib")]
@@ -354,10 +328,8 @@ pub(super) struct Instance {
     /// From [`nt_path`].
     pub(super) path: Vec<u16>,
     pub(super) message: bool,
-    /// The server reads.
-    pub(super) inbound: bool,
-    /// The server writes.
-    pub(super) outbound: bool,
+    /// What the server does.
+    pub(super) directions: Directions,
     pub(super) accept_remote: bool,
     pub(super) max_instances: u32,
     pub(super) input_buffer_size: u32,
@@ -390,11 +362,11 @@ impl Instance {
         };
         let mut access = SYNCHRONIZE;
         let mut share = 0;
-        if self.inbound {
+        if self.directions.read {
             access |= GENERIC_READ;
             share |= FILE_SHARE_WRITE;
         }
-        if self.outbound {
+        if self.directions.write {
             access |= GENERIC_WRITE;
             share |= FILE_SHARE_READ;
         }
@@ -565,7 +537,7 @@ impl Port {
                 return Ok(Packet::Wake);
             }
             let error = io::Error::last_os_error();
-            if code(&error) != windows_sys::Win32::Foundation::WAIT_TIMEOUT {
+            if code(&error) != WAIT_TIMEOUT {
                 return Err(error);
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -602,9 +574,30 @@ pub(super) fn set_message_read_mode(pipe: &OwnedHandle) -> io::Result<()> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Local {
     pub(super) server: bool,
-    pub(super) message: bool,
+    pub(super) mode: PipeMode,
+    instances: u32,
+    max_instances: u32,
+    /// From the client to the server, and back.
+    quotas: (u32, u32),
     /// All that was written has been read.
     pub(super) drained: bool,
+}
+
+impl Local {
+    pub(super) fn info(&self) -> PipeInfo {
+        PipeInfo {
+            mode: self.mode,
+            instances: Some(self.instances),
+            max_instances: limit(self.max_instances),
+            input_buffer_size: Some(self.quotas.0),
+            output_buffer_size: Some(self.quotas.1),
+        }
+    }
+}
+
+/// A limit on instances; "unlimited" is told as 255 or as -1.
+pub(super) fn limit(max_instances: u32) -> Option<u32> {
+    (max_instances < PIPE_UNLIMITED_INSTANCES).then_some(max_instances)
 }
 
 pub(super) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
@@ -631,7 +624,14 @@ pub(super) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
     };
     Ok(Local {
         server,
-        message: info.NamedPipeType & FILE_PIPE_MESSAGE_TYPE != 0,
+        mode: if info.NamedPipeType & FILE_PIPE_MESSAGE_TYPE != 0 {
+            PipeMode::Message
+        } else {
+            PipeMode::Byte
+        },
+        instances: info.CurrentInstances,
+        max_instances: info.MaximumInstances,
+        quotas: (info.InboundQuota, info.OutboundQuota),
         // Of a quota of 0 nothing can be used up.
         drained: quota > 0 && info.WriteQuotaAvailable == quota,
     })
@@ -661,7 +661,6 @@ pub(super) fn full_path(path: &str) -> io::Result<String> {
 
 /// Whether there is a pipe at `path`, found out without opening an instance.
 pub(super) fn exists(path: &[u16]) -> bool {
-    use windows_sys::Win32::Foundation::{ERROR_BAD_PATHNAME, ERROR_FILE_NOT_FOUND};
     // SAFETY: a path that ends with NUL. It waits for 1 ms at the most.
     let free = unsafe { WaitNamedPipeW(path.as_ptr(), 1) } != 0;
     free || !matches!(
@@ -777,28 +776,359 @@ impl Drop for SecurityDescriptor {
     }
 }
 
-/// The SID of the user that this process runs as, as text.
-pub(super) fn user_sid() -> io::Result<String> {
-    let mut token = null_mut();
-    // SAFETY: the pseudo handle of this process, and a local to be written to.
-    check(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
-    // SAFETY: a new handle.
-    let token = unsafe { owned(token) }?;
-    // A SID has at most 68 bytes, and TOKEN_USER holds a pointer to one behind it.
-    let mut block = [0u64; 32];
-    let mut length = 0;
-    // SAFETY: an open token, and a block of the size that is said, aligned for a pointer.
+/// An access token, to be asked who it is.
+#[derive(Debug)]
+pub(super) struct Token(OwnedHandle);
+
+impl Token {
+    /// This process's.
+    pub(super) fn current() -> io::Result<Token> {
+        let mut token = null_mut();
+        // SAFETY: the pseudo handle of this process, and a local to be written to.
+        check(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) })?;
+        // SAFETY: a new handle.
+        unsafe { owned(token) }.map(Token)
+    }
+
+    /// The one that this thread acts with; the process itself asks for it, not whom it acts as.
+    pub(super) fn of_thread() -> io::Result<Token> {
+        Token::of_thread_for(TOKEN_QUERY)
+    }
+
+    fn of_thread_for(access: u32) -> io::Result<Token> {
+        let mut token = null_mut();
+        // SAFETY: the pseudo handle of this thread, and a local to be written to.
+        check(unsafe { OpenThreadToken(GetCurrentThread(), access, 1, &mut token) })?;
+        // SAFETY: a new handle.
+        unsafe { owned(token) }.map(Token)
+    }
+
+    pub(super) fn of_process(pid: u32) -> io::Result<Token> {
+        // SAFETY: makes a new handle, or null.
+        let process = unsafe { owned(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid)) }?;
+        let mut token = null_mut();
+        // SAFETY: an open process, and a local to be written to.
+        check(unsafe { OpenProcessToken(process.as_raw_handle(), TOKEN_QUERY, &mut token) })?;
+        // SAFETY: a new handle.
+        unsafe { owned(token) }.map(Token)
+    }
+
+    /// A SID of the token's, as text. `class` is one whose structure begins with a pointer to a SID.
+    fn sid(&self, class: TOKEN_INFORMATION_CLASS) -> io::Result<String> {
+        // A SID has at most 68 bytes, and lies behind the structure that points to it.
+        let mut block = [0u64; 32];
+        let mut length = 0;
+        // SAFETY: an open token, and a block of the size that is said, aligned for a pointer.
+        check(unsafe {
+            GetTokenInformation(
+                self.0.as_raw_handle(),
+                class,
+                block.as_mut_ptr().cast(),
+                size_of_val(&block) as u32,
+                &mut length,
+            )
+        })?;
+        // SAFETY: TOKEN_USER and TOKEN_OWNER, the classes that are asked for here, begin with a pointer to a SID, which
+        // lies in the same block.
+        unsafe { sid_text(*block.as_ptr().cast::<PSID>()) }
+    }
+}
+
+/// The SID of the token's user, as text.
+pub(super) fn user_sid(token: &Token) -> io::Result<String> {
+    token.sid(TokenUser)
+}
+
+/// The SID of whom it makes the owner of what it creates, as text.
+pub(super) fn owner_sid(token: &Token) -> io::Result<String> {
+    token.sid(TokenOwner)
+}
+
+/// This thread acting as a pipe's client. On drop it is what it was before.
+#[derive(Debug)]
+pub(crate) struct Impersonation {
+    before: Option<Token>,
+    /// Of the thread that it began on.
+    _here: PhantomData<*const ()>,
+}
+
+impl Impersonation {
+    pub(super) fn begin(pipe: &OwnedHandle) -> io::Result<Impersonation> {
+        let before = match Token::of_thread_for(TOKEN_IMPERSONATE) {
+            Ok(token) => Some(token),
+            Err(error) if code(&error) == ERROR_NO_TOKEN => None,
+            Err(error) => return Err(error),
+        };
+        // SAFETY: an open handle.
+        check(unsafe { ImpersonateNamedPipeClient(pipe.as_raw_handle()) })?;
+        Ok(Impersonation {
+            before,
+            _here: PhantomData,
+        })
+    }
+}
+
+impl Drop for Impersonation {
+    fn drop(&mut self) {
+        // SAFETY: no pointers but to an open token. SetThreadToken without a thread is this one's.
+        let reverted = unsafe {
+            match &self.before {
+                Some(token) => SetThreadToken(null(), token.0.as_raw_handle()),
+                None => RevertToSelf(),
+            }
+        };
+        if reverted == 0 {
+            // RevertToSelf: "your application should shut down": it would go on as somebody else.
+            std::process::abort();
+        }
+    }
+}
+
+/// The process at the other end.
+pub(super) fn peer_pid(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
+    let mut pid = 0;
+    // SAFETY: an open handle, and a local to be written to.
     check(unsafe {
-        GetTokenInformation(
-            token.as_raw_handle(),
-            TokenUser,
-            block.as_mut_ptr().cast(),
-            size_of_val(&block) as u32,
-            &mut length,
+        if server {
+            GetNamedPipeClientProcessId(pipe.as_raw_handle(), &mut pid)
+        } else {
+            GetNamedPipeServerProcessId(pipe.as_raw_handle(), &mut pid)
+        }
+    })?;
+    Ok(pid)
+}
+
+/// The session of the process at the other end.
+pub(super) fn peer_session(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
+    let mut session = 0;
+    // SAFETY: an open handle, and a local to be written to.
+    check(unsafe {
+        if server {
+            GetNamedPipeClientSessionId(pipe.as_raw_handle(), &mut session)
+        } else {
+            GetNamedPipeServerSessionId(pipe.as_raw_handle(), &mut session)
+        }
+    })?;
+    Ok(session)
+}
+
+/// What `GetSecurityInfo` allocates.
+struct Security {
+    descriptor: SecurityDescriptor,
+    owner: PSID,
+}
+
+fn security_info(pipe: &OwnedHandle, parts: u32) -> io::Result<Security> {
+    let (mut owner, mut descriptor) = (null_mut(), null_mut());
+    // SAFETY: an open handle, and locals to be written to.
+    let code = unsafe {
+        GetSecurityInfo(
+            pipe.as_raw_handle(),
+            SE_KERNEL_OBJECT,
+            parts,
+            &mut owner,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            &mut descriptor,
+        )
+    };
+    if code != ERROR_SUCCESS {
+        return Err(io::Error::from_raw_os_error(code as i32));
+    }
+    Ok(Security {
+        descriptor: SecurityDescriptor(descriptor),
+        owner,
+    })
+}
+
+/// The SID of the pipe's owner, as text.
+pub(super) fn owner(pipe: &OwnedHandle) -> io::Result<String> {
+    let security = security_info(pipe, OWNER_SECURITY_INFORMATION)?;
+    if security.owner.is_null() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the system does not tell the pipe's owner",
+        ));
+    }
+    // SAFETY: a SID in the descriptor, which is still there.
+    unsafe { sid_text(security.owner) }
+}
+
+/// The pipe's security descriptor, in SDDL.
+pub(super) fn security(pipe: &OwnedHandle) -> io::Result<String> {
+    const PARTS: u32 = OWNER_SECURITY_INFORMATION
+        | GROUP_SECURITY_INFORMATION
+        | DACL_SECURITY_INFORMATION
+        | LABEL_SECURITY_INFORMATION;
+    let security = security_info(pipe, PARTS)?;
+    let mut text = null_mut();
+    // SAFETY: a descriptor, and a local to be written to.
+    check(unsafe {
+        ConvertSecurityDescriptorToStringSecurityDescriptorW(
+            security.descriptor.0,
+            SDDL_REVISION_1,
+            PARTS,
+            &mut text,
+            null_mut(),
         )
     })?;
-    // SAFETY: the call has put a TOKEN_USER at the block's start, whose SID lies in the same block.
-    unsafe { sid_text((*block.as_ptr().cast::<TOKEN_USER>()).User.Sid) }
+    // SAFETY: the call has made a string.
+    Ok(unsafe { take_text(text) })
+}
+
+/// A SID in the form of S-1-…, whichever it was given in.
+pub(super) fn normal_sid(sid: &str) -> io::Result<String> {
+    let sid = Sid::parse(sid)?;
+    // SAFETY: a valid SID.
+    unsafe { sid_text(sid.0) }
+}
+
+/// A SID that the system made.
+struct Sid(PSID);
+
+impl Sid {
+    fn parse(text: &str) -> io::Result<Sid> {
+        let text = wide(text);
+        let mut sid = null_mut();
+        // SAFETY: a string that ends with NUL, and a local to be written to.
+        check(unsafe { ConvertStringSidToSidW(text.as_ptr(), &mut sid) })?;
+        Ok(Sid(sid))
+    }
+}
+
+impl Drop for Sid {
+    fn drop(&mut self) {
+        // SAFETY: from LocalAlloc, as ConvertStringSidToSid says, and freed once.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// The account of a SID, as `DOMAIN\user`.
+pub(super) fn account(sid: &str) -> io::Result<String> {
+    let sid = Sid::parse(sid)?;
+    // The longest that there are have 256 characters (UNLEN, DNLEN).
+    let (mut name, mut domain) = ([0u16; 260], [0u16; 260]);
+    let (mut name_length, mut domain_length) = (name.len() as u32, domain.len() as u32);
+    let mut kind = 0;
+    // SAFETY: a valid SID, and buffers of the lengths that are said.
+    check(unsafe {
+        LookupAccountSidW(
+            null(),
+            sid.0,
+            name.as_mut_ptr(),
+            &mut name_length,
+            domain.as_mut_ptr(),
+            &mut domain_length,
+            &mut kind,
+        )
+    })?;
+    let text = |buffer: &[u16], length: u32| {
+        String::from_utf16_lossy(buffer.get(..length as usize).unwrap_or(buffer))
+    };
+    let name = text(&name, name_length);
+    Ok(match text(&domain, domain_length) {
+        domain if domain.is_empty() => name,
+        domain => format!(r"{domain}\{name}"),
+    })
+}
+
+/// `PeekNamedPipe`, of counts alone.
+pub(super) fn peek(pipe: &OwnedHandle) -> io::Result<Peek> {
+    let (mut available, mut message) = (0, 0);
+    // SAFETY: an open handle, and locals to be written to.
+    check(unsafe {
+        PeekNamedPipe(
+            pipe.as_raw_handle(),
+            null_mut(),
+            0,
+            null_mut(),
+            &mut available,
+            &mut message,
+        )
+    })?;
+    Ok(Peek {
+        available: available as usize,
+        message: message as usize,
+    })
+}
+
+/// A pipe in the list of all.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) instances: u32,
+    pub(super) max_instances: u32,
+}
+
+/// `NtQueryDirectoryFile` of the file system that the pipes are: unlike FindFirstFile it tells the limits, and bears names
+/// that no file could have.
+pub(super) fn list(mut each: impl FnMut(Found)) -> io::Result<()> {
+    let root = wide(r"\\.\pipe\");
+    // SAFETY: a path that ends with NUL. Without FILE_FLAG_OVERLAPPED the calls below wait for their end.
+    let root = unsafe {
+        owned(CreateFileW(
+            root.as_ptr(),
+            GENERIC_READ,
+            FILE_SHARE_READ | FILE_SHARE_WRITE,
+            null(),
+            OPEN_EXISTING,
+            0,
+            null_mut(),
+        ))
+    }?;
+    let mut block = vec![0u64; 8192];
+    let mut restart = true;
+    loop {
+        let mut status = IO_STATUS_BLOCK::default();
+        let size = size_of_val(&block[..]);
+        // SAFETY: an open synchronous handle, and a block of the size that is said, aligned for what it gets.
+        let result = unsafe {
+            NtQueryDirectoryFile(
+                root.as_raw_handle(),
+                null_mut(),
+                None,
+                null(),
+                &mut status,
+                block.as_mut_ptr().cast(),
+                size as u32,
+                FileDirectoryInformation,
+                false,
+                null(),
+                restart,
+            )
+        };
+        restart = false;
+        if result == STATUS_NO_MORE_FILES {
+            return Ok(());
+        }
+        if result < 0 {
+            return Err(from_status(result));
+        }
+        let mut at = 0;
+        while at + size_of::<FILE_DIRECTORY_INFORMATION>() <= size {
+            // SAFETY: the system has put an entry here, in the block, and says where the next one is.
+            let entry: *const FILE_DIRECTORY_INFORMATION =
+                unsafe { block.as_ptr().cast::<u8>().add(at) }.cast();
+            // SAFETY: as above; the name lies behind the entry, as long as it says.
+            at += unsafe {
+                let name = std::slice::from_raw_parts(
+                    (&raw const (*entry).FileName).cast::<u16>(),
+                    (*entry).FileNameLength as usize / 2,
+                );
+                each(Found {
+                    name: String::from_utf16_lossy(name),
+                    // The pipe file system has a use of its own for these (as pipelist shows).
+                    instances: (*entry).EndOfFile as u32,
+                    max_instances: (*entry).AllocationSize as u32,
+                });
+                match (*entry).NextEntryOffset {
+                    0 => break,
+                    next => next as usize,
+                }
+            };
+        }
+    }
 }
 
 /// # Safety
@@ -808,12 +1138,22 @@ unsafe fn sid_text(sid: PSID) -> io::Result<String> {
     let mut text = null_mut();
     // SAFETY: the caller's promise, and a local to be written to.
     check(unsafe { ConvertSidToStringSidW(sid, &mut text) })?;
-    // SAFETY: the call has made a string that ends with NUL; it is copied, then freed as the call asks for.
+    // SAFETY: the call has made a string.
+    Ok(unsafe { take_text(text) })
+}
+
+/// Copies a string that the system made, and frees it.
+///
+/// # Safety
+///
+/// It ends with NUL, is from LocalAlloc, and nobody else's.
+unsafe fn take_text(text: *mut u16) -> String {
+    // SAFETY: the caller's promise.
     unsafe {
         let length = (0..).take_while(|&i| *text.add(i) != 0).count();
         let copy = String::from_utf16_lossy(std::slice::from_raw_parts(text, length));
         LocalFree(text.cast());
-        Ok(copy)
+        copy
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::os::{self, SecurityDescriptor};
-use crate::{PipeName, Security, error, sddl};
+use crate::{ListenOptions, PipeName, Security, error, sddl};
 
 const OPERATION: &str = "bind";
 
@@ -13,11 +13,23 @@ const READ_WRITE: &str = "0x12019b";
 
 /// The descriptor of a new pipe; None for the system's own default.
 pub(super) fn descriptor(
-    security: &Security,
+    options: &ListenOptions,
     name: &PipeName,
 ) -> io::Result<Option<SecurityDescriptor>> {
     let fail = |e| error::from_os(OPERATION, name, e);
-    let sddl = match security {
+    let sddl = match &options.security {
+        Security::Sddl(_) if options.current_user_clients_only => {
+            return Err(error::because(
+                ErrorKind::InvalidInput,
+                OPERATION,
+                name,
+                "current_user_clients_only is a security of its own on Windows, and cannot be had beside SDDL: \
+                 leave one of them out",
+            ));
+        }
+        _ if options.current_user_clients_only => {
+            format!("D:P(A;;FA;;;{})", user().map_err(fail)?)
+        }
         Security::OsDefault => return Ok(None),
         Security::OwnerOnly => owner_only().map_err(fail)?,
         Security::Everyone => {
@@ -70,8 +82,9 @@ pub(super) fn descriptor(
 /// This user by their own SID (OW, the owner's rights, would be the Administrators' where the process is elevated), the
 /// system and the administrators.
 fn owner_only() -> io::Result<String> {
-    Ok(format!(
-        "D:P(A;;FA;;;{})(A;;FA;;;SY)(A;;FA;;;BA)",
-        os::user_sid()?
-    ))
+    Ok(format!("D:P(A;;FA;;;{})(A;;FA;;;SY)(A;;FA;;;BA)", user()?))
+}
+
+fn user() -> io::Result<String> {
+    os::user_sid(&os::Token::current()?)
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::os;
 use super::overlapped::{GivenUp, Overlapped, Waiter};
+use super::peer;
 use crate::lane::{Cancelled, Operation, Waited, Waker};
 use crate::stream::Part;
-use crate::{PipeMode, PipeName, PipeStream, Role};
+use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
 
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -69,8 +70,21 @@ impl Stream {
         }
     }
 
-    /// Half close: there is none on a byte pipe.
-    pub(crate) fn close_write(&self) -> io::Result<()> {
+    /// Sends one message: a write is one.
+    pub(crate) fn send<'a>(
+        &'a self,
+        waiter: &'a Waiter,
+        message: &'a [u8],
+    ) -> impl Operation<Output = Part> + 'a {
+        self.write(waiter, message)
+    }
+
+    /// Half close: behind the empty message there is nothing left to do on a message pipe, and on a byte pipe there is
+    /// no such thing.
+    pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<()> {
+        if mode == PipeMode::Message {
+            return Ok(());
+        }
         Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "a Windows byte pipe has no half close: drop the stream, use a message pipe, \
@@ -86,6 +100,26 @@ impl Stream {
         }
     }
 
+    pub(crate) fn peek(&self) -> io::Result<Peek> {
+        os::peek(&self.handle)
+    }
+
+    pub(crate) fn peer_pid(&self, role: Role) -> io::Result<u32> {
+        os::peer_pid(&self.handle, role == Role::Server)
+    }
+
+    pub(crate) fn peer_identity(&self, role: Role) -> io::Result<PeerIdentity> {
+        peer::identity(&self.handle, role)
+    }
+
+    pub(crate) fn impersonate(&self) -> io::Result<os::Impersonation> {
+        os::Impersonation::begin(&self.handle)
+    }
+
+    pub(crate) fn info(&self, _role: Role, _mode: PipeMode) -> io::Result<PipeInfo> {
+        Ok(os::local(&self.handle)?.info())
+    }
+
     /// What the system knows of this handle.
     pub(crate) fn describe(&self) -> (PipeName, Role, PipeMode) {
         let local = os::local(&self.handle);
@@ -94,8 +128,8 @@ impl Stream {
             _ => Role::Client,
         };
         let mode = match &local {
-            Ok(local) if local.message => PipeMode::Message,
-            _ => PipeMode::Byte,
+            Ok(local) => local.mode,
+            Err(_) => PipeMode::Byte,
         };
         let path = os::path_of(&self.handle).unwrap_or_default();
         (PipeName::from_os(path), role, mode)

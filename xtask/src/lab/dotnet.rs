@@ -82,12 +82,11 @@ pub fn fetch(lab: &Lab, wheel: &Wheel) -> Result<PathBuf> {
         if let Some(platform) = wheel.platform {
             download.args(["--platform", platform]);
         }
-        lab.logged(
+        lab.fetched(
             &mut download,
             &format!("fetching {}", wheel.says),
             wheel.name,
-        )
-        .context("cannot fetch it; is there a network?")?;
+        )?;
         fs::remove_file(&wanted)?;
         let file = fs::read_dir(dir)?
             .flatten()
@@ -148,7 +147,7 @@ pub fn installed() -> Option<Installed> {
     })
 }
 
-/// "VERSION [DIRECTORY]".
+/// Takes `VERSION [DIRECTORY]` apart.
 fn listed(line: &str) -> Option<(String, PathBuf)> {
     let (version, dir) = line.split_once(" [")?;
     Some((version.to_owned(), dir.trim_end().strip_suffix(']')?.into()))

@@ -7,9 +7,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::dotnet::{self, Installed};
-use super::{Lab, packages};
+use super::{Lab, npm, packages};
 use crate::dotnet::Dotnet;
 use crate::place::find_program;
+use crate::ui;
 
 const PROGRAMS: [&str; 3] = ["Server", "Client", "Peer"];
 
@@ -61,6 +62,15 @@ pub fn native(lab: &Lab) -> Result<Vec<Dotnet>> {
             programs: programs.clone(),
         });
     }
+    // One .NET more, for which the others do not wait.
+    match npm::net_10(lab) {
+        Ok(command) => all.push(Dotnet {
+            name: npm::NET_10_SAYS.to_owned(),
+            command,
+            programs: programs.clone(),
+        }),
+        Err(error) => ui::note(&format!("doing without .NET 10: {error:#}")),
+    }
     all.push(mono(lab, programs)?);
     Ok(all)
 }
@@ -87,25 +97,18 @@ fn named(installed: &Installed, programs: PathBuf) -> Dotnet {
 fn compile(lab: &Lab) -> Result<PathBuf> {
     let references = dotnet::assemblies(&dotnet::fetch(lab, &dotnet::NET_CORE_3)?)?;
     lab.step("programs", &recipe(lab)?, |dir| {
-        if find_program("mcs").is_none() {
-            packages::install(lab, &["mono-mcs"]).context("there is no C# compiler here")?;
-        }
         let mono = dir.join("mono");
         fs::create_dir(&mono)?;
         for program in PROGRAMS {
             let source = source(lab, program);
-            let mut mcs = Command::new("mcs");
-            // 1702 is its surprise at assemblies that forward types to one another.
-            mcs.args([
-                "-nostdlib",
-                "-noconfig",
-                "-langversion:5",
-                "-warnaserror",
-                "-nowarn:1702",
-            ]);
-            output_and_references(&mut mcs, dir, program, &references)?;
-            mcs.arg(&source);
-            lab.logged(&mut mcs, &format!("compiling {program}.cs"), "programs")?;
+            compile_one(
+                lab,
+                "exe",
+                &source,
+                &dir.join(format!("{program}.dll")),
+                &references,
+            )?;
+            configure(dir, program)?;
 
             let mut mcs = Command::new("mcs");
             mcs.args(["-langversion:5", "-warnaserror", "-r:System.Core.dll"])
@@ -124,6 +127,28 @@ fn compile(lab: &Lab) -> Result<PathBuf> {
     })
 }
 
+/// Compiles an "exe" or a "library" for .NET with Mono's compiler.
+pub fn compile_one(
+    lab: &Lab,
+    kind: &str,
+    source: &Path,
+    out: &Path,
+    references: &Path,
+) -> Result<()> {
+    if find_program("mcs").is_none() {
+        packages::install(lab, &["mono-mcs"]).context("there is no C# compiler here")?;
+    }
+    let mut mcs = Command::new("mcs");
+    mcs.args(["-nostdlib", "-noconfig", "-langversion:5", "-warnaserror"])
+        // Its surprise at assemblies that forward types to one another.
+        .arg("-nowarn:1702");
+    mcs.arg(format!("-target:{kind}"));
+    output_and_references(&mut mcs, out, references);
+    mcs.arg(source);
+    let name = source.file_name().unwrap_or_default().to_string_lossy();
+    lab.logged(&mut mcs, &format!("compiling {name}"), "programs")
+}
+
 /// Compiles with the SDK's own compiler, without the restore of a project, which would want a package source.
 fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>> {
     let Some((compiler, references)) = &installed.compiler else {
@@ -135,30 +160,27 @@ fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>>
             let mut csc = Command::new(&installed.program);
             csc.arg(compiler)
                 .args(["-nologo", "-nostdlib", "-noconfig", "-langversion:5"]);
-            output_and_references(&mut csc, dir, program, references)?;
+            output_and_references(&mut csc, &dir.join(format!("{program}.dll")), references);
             csc.arg(source(lab, program));
             lab.logged(&mut csc, &format!("compiling {program}.cs"), "programs")?;
+            configure(dir, program)?;
         }
         Ok(())
     })?;
     Ok(Some(made))
 }
 
-fn output_and_references(
-    compiler: &mut Command,
-    dir: &Path,
-    program: &str,
-    references: &Path,
-) -> Result<()> {
-    let out = dir.join(format!("{program}.dll"));
+fn output_and_references(compiler: &mut Command, out: &Path, references: &Path) {
     compiler.arg(format!("-out:{}", out.display()));
     for name in REFERENCES {
         let path = references.join(format!("{name}.dll"));
         compiler.arg(format!("-r:{}", path.display()));
     }
-    let config = dir.join(format!("{program}.runtimeconfig.json"));
-    fs::write(config, RUNTIME_CONFIG)?;
-    Ok(())
+}
+
+fn configure(dir: &Path, program: &str) -> Result<()> {
+    let path = dir.join(format!("{program}.runtimeconfig.json"));
+    fs::write(&path, RUNTIME_CONFIG).with_context(|| path.display().to_string())
 }
 
 fn mono(lab: &Lab, programs: PathBuf) -> Result<Dotnet> {

@@ -58,7 +58,7 @@ fn wine(lab: &Lab) -> Result<()> {
             ])
             .arg(root)
             .arg(mirror);
-        lab.logged(&mut command, "fetching a Debian 13 with Wine 10", "wine")?;
+        lab.fetched(&mut command, "fetching a Debian 13 with Wine 10", "wine")?;
         // Half a gigabyte that nobody will read.
         for dir in [
             "var/cache/apt/archives",

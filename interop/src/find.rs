@@ -1,0 +1,49 @@
+//! Where the peers are: where `cargo xtask test` says, else what an earlier `cargo xtask lab` left for this machine.
+//!
+//! * `NPIPE_DOTNET`: what runs a .NET program by `NPIPE_DOTNET PROGRAM.dll ARGUMENTS`.
+//! * `NPIPE_DOTNET_PROGRAMS`: the directory of the programs of `interop/csharp`, compiled.
+//! * `NPIPE_DOTNET_OTHERS`: further ones that run the same programs, with `|` between them; they hold the conversation of
+//!   the examples.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+pub const VARIABLES: [&str; 3] = [
+    "NPIPE_DOTNET",
+    "NPIPE_DOTNET_PROGRAMS",
+    "NPIPE_DOTNET_OTHERS",
+];
+
+/// What runs the programs, and where they are.
+pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
+    let [first, programs, others] = VARIABLES.map(env::var);
+    if let (Ok(first), Ok(programs)) = (first, programs) {
+        let others = others.unwrap_or_default();
+        let others = others.split('|').filter(|other| !other.is_empty());
+        let all = std::iter::once(first.as_str()).chain(others);
+        return Some((all.map(PathBuf::from).collect(), programs.into()));
+    }
+    let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lab");
+    let fetched = lab.join("dotnet-8/dnv/net/runtime/.net/dotnet");
+    [
+        ("programs-sdk", installed()),
+        ("programs", installed()),
+        (
+            "programs",
+            Some(fetched).filter(|fetched| fetched.is_file()),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(programs, dotnet)| {
+        let programs = lab.join(programs);
+        let complete = programs.join("Peer.dll").is_file();
+        complete.then_some((vec![dotnet?], programs))
+    })
+}
+
+fn installed() -> Option<PathBuf> {
+    let program = format!("dotnet{}", env::consts::EXE_SUFFIX);
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|dir| dir.join(&program))
+        .find(|path| path.is_file())
+}

@@ -1,0 +1,154 @@
+//! Who is at the other end: its process, its user, and what each side lets the other do.
+
+use std::fmt;
+use std::io;
+
+use crate::{PipeStream, error};
+
+/// How far a server may act as its client. Unix: of no effect, since a server there only ever learns who its client is.
+///
+/// <https://learn.microsoft.com/windows/win32/secauthz/impersonation-levels>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImpersonationLevel {
+    /// The server cannot learn who the client is. Some servers refuse such clients.
+    Anonymous,
+    /// The server can learn who the client is, and cannot act as it.
+    #[default]
+    Identification,
+    /// The server can act as the client on its own machine.
+    Impersonation,
+    /// The server can act as the client on other machines too, where the client's logon is one that can be delegated.
+    Delegation,
+}
+
+/// Whom a client takes for its server. What it connects to is checked before a byte is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ExpectServer {
+    /// A server of this process's own user.
+    ///
+    /// Windows: the pipe's owner is this user, or whom this process makes the owner of what it creates (for an elevated
+    /// one, the Administrators); this is what .NET's `PipeOptions.CurrentUserOnly` compares. Unix: the effective user
+    /// that the server had when it began to listen.
+    CurrentUser,
+    /// Unix: a server that runs as this user. Windows: `Unsupported`.
+    Uid(u32),
+    /// Windows: the pipe's owner, as `S-1-5-18` or by SDDL's two letters, `SY`. Unix: `Unsupported`.
+    Sid(String),
+}
+
+/// Who is at the other end of a pipe, as far as the system tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PeerIdentity {
+    pub(crate) uid: Option<u32>,
+    pub(crate) gid: Option<u32>,
+    pub(crate) sid: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) session: Option<u32>,
+}
+
+impl PeerIdentity {
+    /// Unix: the effective user that the peer had when it connected, or began to listen.
+    pub fn uid(&self) -> Option<u32> {
+        self.uid
+    }
+
+    /// Unix: its effective group.
+    pub fn gid(&self) -> Option<u32> {
+        self.gid
+    }
+
+    /// Windows: the SID of the peer's user, as `S-1-5-21-…`.
+    pub fn sid(&self) -> Option<&str> {
+        self.sid.as_deref()
+    }
+
+    /// Windows: the account's name, as `DOMAIN\user`; None where the system has none for the SID.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// Windows: the session of the peer's process.
+    pub fn session(&self) -> Option<u32> {
+        self.session
+    }
+}
+
+/// The account, or the best there is in its place.
+impl fmt::Display for PeerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.account, &self.sid, self.uid) {
+            (Some(account), _, _) => f.write_str(account),
+            (None, Some(sid), _) => f.write_str(sid),
+            (None, None, Some(uid)) => write!(f, "uid {uid}"),
+            (None, None, None) => f.write_str("unknown"),
+        }
+    }
+}
+
+impl PipeStream {
+    /// The process at the other end. It may have ended since, and its number may be another's by now.
+    ///
+    /// Windows: `GetNamedPipeClientProcessId`, `GetNamedPipeServerProcessId`. Linux: `SO_PEERCRED`, which tells of a
+    /// server the process that began to listen. macOS: `LOCAL_PEERPID`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` on the other BSDs, and for a peer in another pid namespace, which has no number here.
+    pub fn peer_pid(&self) -> io::Result<u32> {
+        self.io()
+            .peer_pid(self.role())
+            .map_err(|e| error::from_os("peer_pid of", self.peer_addr(), e))
+    }
+
+    /// Who is at the other end.
+    ///
+    /// Windows, server: the user that the client lets it see, by [`ImpersonationLevel`]; as long as nothing has been
+    /// read from the client, the user of its process. Windows, client: the user of the server's process, or, where
+    /// this user may not look at that, the pipe's owner. Unix: `SO_PEERCRED`, `getpeereid`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `PermissionDenied` for a client that came with [`ImpersonationLevel::Anonymous`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// let stream = listener.accept()?;
+    /// println!("process {} of {}", stream.peer_pid()?, stream.peer_identity()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn peer_identity(&self) -> io::Result<PeerIdentity> {
+        self.io()
+            .peer_identity(self.role())
+            .map_err(|e| error::from_os("peer_identity of", self.peer_addr(), e))
+    }
+
+    /// Runs `work` on this thread as the client, as far as its [`ImpersonationLevel`] lets the server, and becomes the
+    /// old self again when it returns or panics. Windows only; for the server's side.
+    ///
+    /// If the system refused to give the old self back, the process would be aborted: going on as somebody else is worse.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput` on a client's stream.
+    /// * The system's: among them that nothing has been read from the client yet (1368), which Windows asks for first.
+    #[cfg(windows)]
+    pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        const OPERATION: &str = "impersonate the client of";
+        if self.role() == crate::Role::Client {
+            return Err(error::because(
+                io::ErrorKind::InvalidInput,
+                OPERATION,
+                self.peer_addr(),
+                "only the server can act as its client",
+            ));
+        }
+        let _as_client = self
+            .io()
+            .impersonate()
+            .map_err(|e| error::from_os(OPERATION, self.peer_addr(), e))?;
+        Ok(work())
+    }
+}

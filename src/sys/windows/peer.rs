@@ -1,0 +1,74 @@
+//! Who is at the other end of a pipe, and whom a client takes for its server.
+
+use std::io::{self, ErrorKind};
+use std::os::windows::io::OwnedHandle;
+
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_CANNOT_IMPERSONATE};
+
+use super::os;
+use crate::{ExpectServer, PeerIdentity, Role};
+
+/// Who is at the other end.
+pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentity> {
+    let server = role == Role::Server;
+    let sid = match role {
+        Role::Server => match os::Impersonation::begin(pipe) {
+            Ok(_as_client) => os::user_sid(&os::Token::of_thread()?)?,
+            // Nothing was read from it yet.
+            Err(error) if os::code(&error) == ERROR_CANNOT_IMPERSONATE => {
+                os::user_sid(&os::Token::of_process(os::peer_pid(pipe, server)?)?)?
+            }
+            Err(error) => return Err(error),
+        },
+        Role::Client => {
+            let token = os::peer_pid(pipe, server).and_then(os::Token::of_process);
+            match token.and_then(|token| os::user_sid(&token)) {
+                Ok(sid) => sid,
+                Err(error) if os::code(&error) == ERROR_ACCESS_DENIED => os::owner(pipe)?,
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    Ok(PeerIdentity {
+        account: os::account(&sid).ok(),
+        sid: Some(sid),
+        session: os::peer_session(pipe, server).ok(),
+        ..PeerIdentity::default()
+    })
+}
+
+/// Refuses a server that is not the expected one.
+pub(super) fn check_server(pipe: &OwnedHandle, expected: &ExpectServer) -> io::Result<()> {
+    let owner = os::owner(pipe)?;
+    let (fits, wanted) = match expected {
+        ExpectServer::CurrentUser => {
+            let token = os::Token::current()?;
+            let user = os::user_sid(&token)?;
+            // What an elevated process creates is the Administrators'.
+            let fits = owner == user || owner == os::owner_sid(&token)?;
+            (fits, user)
+        }
+        ExpectServer::Sid(sid) => {
+            let sid = os::normal_sid(sid).map_err(|_| {
+                io::Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("{sid:?} is no SID: give for example S-1-5-18, or SY"),
+                )
+            })?;
+            (owner == sid, sid)
+        }
+        ExpectServer::Uid(_) => {
+            return Err(io::Error::new(
+                ErrorKind::Unsupported,
+                "a uid is Unix's: on Windows say ExpectServer::Sid or CurrentUser",
+            ));
+        }
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        ErrorKind::PermissionDenied,
+        format!("the pipe is owned by {owner}, and {wanted} was expected"),
+    ))
+}

@@ -1,0 +1,17 @@
+// Makes any .NET program run another one, as `dotnet PROGRAM.dll ARGUMENTS` would: .NET calls Initialize before the
+// program's own Main when the environment's DOTNET_STARTUP_HOOKS names this assembly.
+
+using System;
+using System.Reflection;
+
+class StartupHook
+{
+    public static void Initialize()
+    {
+        string[] words = Environment.GetCommandLineArgs();
+        var arguments = new string[words.Length - 2];
+        Array.Copy(words, 2, arguments, 0, arguments.Length);
+        object code = Assembly.LoadFrom(words[1]).EntryPoint.Invoke(null, new object[] { arguments });
+        Environment.Exit(code is int ? (int)code : 0);
+    }
+}
