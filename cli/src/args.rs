@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use npipe::{ConnectOptions, ExpectServer, ImpersonationLevel, ListenOptions, Security};
 
-use crate::commands::{bench, connect, demo, listen, relay, shell, tap};
+use crate::commands::{bench, connect, demo, doctor, info, list, listen, relay, shell, tap};
 use crate::couple::{Terms, couple};
 use crate::end::End;
 use crate::progress::Progress;
@@ -26,11 +26,9 @@ const EXAMPLES: &str = r"Examples:
   npipe demo                         two programs talk; C# for either side
   npipe listen mypipe                then, in another terminal:
   npipe connect mypipe               what is typed here comes out there
-  npipe relay tcp:127.0.0.1:2375 pipe:docker_engine
   npipe tap front mypipe             see what a client of `front` says to mypipe
 
-A NAME is mypipe, \\.\pipe\mypipe, npipe:////./pipe/mypipe or, on Unix, a path.
-`npipe COMMAND -h` shows the options of each.";
+A NAME is mypipe, \\.\pipe\mypipe or, on Unix, a path. npipe COMMAND -h says more.";
 
 #[derive(Debug, Parser)]
 #[command(name = "npipe", bin_name = "npipe", version, about = "named pipes, the same on Windows and Unix", help_template = TEMPLATE, after_help = EXAMPLES)]
@@ -65,6 +63,9 @@ pub enum Command {
     Listen(listen::Listen),
     Relay(relay::Relay),
     Tap(tap::Tap),
+    List(list::List),
+    Info(info::Info),
+    Doctor(doctor::Doctor),
     Bench(bench::Bench),
     BenchServer(bench::BenchServer),
     Completions(shell::Completions),

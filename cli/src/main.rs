@@ -13,6 +13,7 @@ mod couple;
 mod door;
 mod end;
 mod failure;
+mod look;
 mod program;
 mod progress;
 mod say;
