@@ -28,7 +28,7 @@ const EXAMPLES: &str = r"Examples:
   npipe connect mypipe               what is typed here comes out there
   npipe tap front mypipe             see what a client of `front` says to mypipe
 
-A NAME is mypipe, \\.\pipe\mypipe or, on Unix, a path. npipe COMMAND -h says more.";
+A NAME is mypipe, \\.\pipe\mypipe or, on Unix, a path. See npipe COMMAND -h.";
 
 #[derive(Debug, Parser)]
 #[command(name = "npipe", bin_name = "npipe", version, about = "named pipes, the same on Windows and Unix", help_template = TEMPLATE, after_help = EXAMPLES)]

@@ -128,7 +128,7 @@ fn relay_and_tap_keep_boundaries_and_change_nothing() {
         let client = connect(&front);
         for message in messages {
             client.send(message).unwrap();
-            if command == "tap" && message == &messages[0][..] {
+            if command == "tap" && message == messages[0] {
                 let opened: Value = serde_json::from_str(&relay.read_line()).unwrap();
                 assert_eq!(opened["event"], "open");
             }
