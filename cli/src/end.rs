@@ -149,7 +149,8 @@ impl End {
                 program.end_input();
                 HalfClose::Done
             }
-            // Our own stdout stays open: it is not only ours.
+            End::Own(own) if own.feed.is_none() => lock(&own.output).close(),
+            // The next client has something to say there.
             End::Own(_) => HalfClose::Impossible,
         }
     }
@@ -310,6 +311,30 @@ impl Output {
         }
         let handle = io::stdout().as_handle().try_clone_to_owned()?;
         Ok(Output::File(File::from(handle)))
+    }
+
+    /// Tells whoever reads our stdout that this is the end of it, while we go on to read stdin.
+    #[cfg(unix)]
+    fn close(&mut self) -> HalfClose {
+        let close = || -> io::Result<File> {
+            // Not closed outright: the next file that is opened would be the new stdout.
+            let nowhere = File::options().write(true).open("/dev/null")?;
+            rustix::stdio::dup2_stdout(&nowhere)?;
+            Ok(nowhere)
+        };
+        match close() {
+            Ok(nowhere) => {
+                *self = Output::File(nowhere);
+                HalfClose::Done
+            }
+            Err(_) => HalfClose::Impossible,
+        }
+    }
+
+    /// No call that is safe closes it.
+    #[cfg(windows)]
+    fn close(&mut self) -> HalfClose {
+        HalfClose::Impossible
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -9,11 +9,12 @@ use crate::args::{Dial, Serve};
 use crate::couple::{Terms, Watch, couple};
 use crate::door::Door;
 use crate::end::End;
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::say;
 
-const EXAMPLES: &str = r#"Addresses: pipe:NAME  unix:PATH  tcp:HOST:PORT  exec:COMMAND LINE  stdio
-A bare NAME is a pipe. exec splits its line at blanks, with quotes, no shell.
+const EXAMPLES: &str = r#"Addresses: pipe:NAME unix:PATH tcp:HOST:PORT exec:COMMAND LINE stdio
+assuan:FILE (GnuPG on Windows). A bare NAME is a pipe. exec splits its
+line at blanks, with quotes, no shell.
 
 Examples:
   npipe relay tcp:127.0.0.1:2375 pipe:docker_engine
@@ -77,6 +78,12 @@ impl Relay {
             // These are their own one client.
             Address::Exec(_) | Address::Stdio => {
                 return self.once(self.from.dial(&self.dial)?, watches);
+            }
+            Address::Assuan(_) => {
+                return Err(Failure::usage(format!(
+                    "{}: clients cannot come from there; give it as TO",
+                    self.from
+                )));
             }
         };
         if self.to == Address::Stdio {

@@ -46,6 +46,7 @@ fn wrong_usage_is_2() {
         &["owner, everyone"],
     );
     fails(&["relay", "tcp:80", "x"], 2, &["tcp:127.0.0.1:8080"]);
+    fails(&["relay", "assuan:x", "x"], 2, &["give it as TO"]);
     fails(&["relay", "x", "exec:"], 2, &["command line"]);
     fails(&["frobnicate"], 2, &["frobnicate"]);
     #[cfg(unix)]
