@@ -388,6 +388,17 @@ fn buffers_of_any_size_carry_everything() {
     }
 }
 
+#[cfg(not(any(windows, target_os = "linux")))]
+#[test]
+fn where_there_are_no_messages_it_is_told() {
+    let error = ListenOptions::new()
+        .message_mode(true)
+        .bind(name("mode"))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("message boundaries"), "{error}");
+}
+
 #[cfg(unix)]
 mod unix {
     use super::*;
@@ -494,6 +505,27 @@ mod unix {
         let error = bind(Security::Mode(0o4755)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("0o777"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_where_anybody_may_replace_files_is_refused() {
+        let directory = std::env::temp_dir().join(name("open"));
+        fs::create_dir(&directory).unwrap();
+        let socket = directory.join("x.sock");
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+        let error = PipeListener::bind(&socket).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert!(error.to_string().contains("chmod +t"), "{error}");
+        let bind = || {
+            ListenOptions::new()
+                .security(Security::OsDefault)
+                .bind(&socket)
+        };
+        drop(bind().unwrap());
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o1777)).unwrap();
+        drop(PipeListener::bind(&socket).unwrap());
+        // Nothing was left in it.
+        fs::remove_dir(&directory).unwrap();
     }
 
     #[test]

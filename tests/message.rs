@@ -1,6 +1,6 @@
 //! Messages: boundaries kept, empty ones and the end told apart, any size, nothing lost through any buffer.
 
-#![cfg(any(windows, target_os = "linux"))] // elsewhere `bind` is Unsupported, which tests/elsewhere.rs shows
+#![cfg(any(windows, target_os = "linux"))] // elsewhere `bind` is Unsupported, as tests/listener.rs shows
 
 mod common;
 

@@ -323,7 +323,8 @@ fn wait_drained_says_when_the_peer_left_without_reading() {
         match draining.join().unwrap() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}"),
             // Of a peer that has gone Windows does not tell whether it had read everything.
-            Ok(()) => assert!(cfg!(windows)),
+            Ok(()) if cfg!(windows) => {}
+            Ok(()) => panic!("what the peer had not read counted as read"),
         }
     });
 }

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use rustix::fs::FileType;
-
 use super::name;
 use super::os;
 use super::place;
@@ -23,9 +21,7 @@ pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
             continue;
         };
         let path = file.path();
-        let is_socket = place::status(&path)
-            .is_ok_and(|file| FileType::from_raw_mode(file.st_mode) == FileType::Socket);
-        if !is_socket {
+        if !place::is_socket(&path) {
             continue;
         }
         let served = os::address(&path).and_then(|address| place::is_served(&address));

@@ -196,9 +196,12 @@ pub(super) fn recv_packet(
     }
 }
 
-/// The first bytes of the next packet, which stays where it is, and its whole length (Linux: MSG_TRUNC).
+/// The first bytes of the next packet, which stays where it is, and its whole length (MSG_TRUNC of Linux, which alone has
+/// packets here).
 pub(super) fn peek_packet(socket: &OwnedFd, head: &mut [u8]) -> Result<usize, Errno> {
-    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK | RecvFlags::TRUNC;
+    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+    #[cfg(target_os = "linux")]
+    let flags = flags | RecvFlags::TRUNC;
     loop {
         match rustix::net::recv(socket, &mut *head, flags) {
             Err(Errno::INTR) => {}
@@ -293,6 +296,7 @@ pub(super) fn set_send_timeout(socket: &OwnedFd, timeout: Option<Duration>) -> i
 }
 
 /// The error that the socket holds, once.
+#[cfg(target_os = "linux")]
 pub(super) fn take_error(socket: &OwnedFd) -> io::Result<Option<io::Error>> {
     Ok(sockopt::socket_error(socket)?.err().map(io::Error::from))
 }

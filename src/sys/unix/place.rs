@@ -1,11 +1,13 @@
 //! A socket's place in the file system: taken so that nobody else's is ever lost, and given back.
 
 use std::ffi::OsString;
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, SocketType};
 
@@ -15,8 +17,19 @@ use super::os;
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    file: Identity,
+}
+
+/// A file, whatever its name: its device and its inode.
+type Identity = (u64, u64);
+
+fn identity(file: &Metadata) -> Identity {
+    (file.dev(), file.ino())
+}
+
+/// What is at `path` itself, a link included.
+fn status(path: &Path) -> io::Result<Metadata> {
+    fs::symlink_metadata(path)
 }
 
 /// Why a place could not be had.
@@ -63,6 +76,9 @@ impl Place {
         backlog: i32,
     ) -> Result<Place, Refusal> {
         let address = os::address(path)?;
+        if mode.is_some() {
+            refuse_open_directory(path)?;
+        }
         let _lock = Lock::take(path)?;
         if let Some(mode) = mode {
             // On Linux the file is made with the mode that the socket has, less the umask: there is no moment at
@@ -83,18 +99,16 @@ impl Place {
             }
             other => other?,
         }
-        let file = status(path)?;
         let place = Place {
             path: path.to_owned(),
-            device: file.st_dev as u64,
-            inode: file.st_ino as u64,
+            file: identity(&status(path)?),
         };
-        let finish = || -> Result<(), Errno> {
+        let finish = || -> io::Result<()> {
             if let Some(mode) = mode {
                 // The umask may have taken some away.
-                rustix::fs::chmod(path, Mode::from_raw_mode(mode as _))?;
+                fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
             }
-            rustix::net::listen(socket, backlog)
+            Ok(rustix::net::listen(socket, backlog)?)
         };
         if let Err(error) = finish() {
             place.remove();
@@ -111,16 +125,38 @@ impl Place {
     }
 
     fn remove(&self) {
-        if status(&self.path)
-            .is_ok_and(|file| (file.st_dev as u64, file.st_ino as u64) == (self.device, self.inode))
-        {
-            let _ = rustix::fs::unlink(&self.path);
+        if status(&self.path).is_ok_and(|file| identity(&file) == self.file) {
+            let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-pub(super) fn status(path: &Path) -> Result<Stat, Errno> {
-    rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+pub(super) fn is_socket(path: &Path) -> bool {
+    status(path).is_ok_and(|file| file.file_type().is_socket())
+}
+
+/// Refuses a directory in which anybody may replace anybody's files: whoever did would get the clients. (/tmp is sticky.)
+fn refuse_open_directory(path: &Path) -> Result<(), Refusal> {
+    const OTHERS_WRITE: u32 = 0o002;
+    const STICKY: u32 = 0o1000;
+    let Some(directory) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    else {
+        return Ok(());
+    };
+    // One that is not there is told of by who tries to use it.
+    if fs::metadata(directory).is_ok_and(|it| it.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE) {
+        return Err(Refusal::new(
+            ErrorKind::PermissionDenied,
+            format!(
+                "anybody may replace the files in {}, this socket too: make the directory sticky (chmod +t), \
+                 choose another, or take the risk with Security::OsDefault",
+                directory.display()
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Whether somebody has the socket at `address`, found out without that server noticing: a socket of another type is
@@ -137,10 +173,10 @@ pub(super) fn is_served(address: &SocketAddrUnix) -> io::Result<bool> {
 /// Removes the socket at `path` if its server is gone; refuses if there is anything else.
 fn clear_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Refusal> {
     let file = match status(path) {
-        Err(Errno::NOENT) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
-    if FileType::from_raw_mode(file.st_mode) != FileType::Socket {
+    if !file.file_type().is_socket() {
         return Err(Refusal::new(
             ErrorKind::AddrInUse,
             "there is a file at this path that is not a socket; it is left as it is: remove it, or choose another name",
@@ -164,13 +200,13 @@ fn clear_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Refusal> {
             });
         }
     }
-    match rustix::fs::unlink(path) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(Refusal {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Refusal {
             kind: ErrorKind::PermissionDenied,
             why: format!("a dead socket has this name, and cannot be removed: {error}"),
-            source: Some(error.into()),
+            source: Some(error),
         }),
+        _ => Ok(()),
     }
 }
 
@@ -178,7 +214,7 @@ fn clear_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Refusal> {
 /// lock beside it. It is there for the moment of a bind or a close only, and a killed process leaves nothing locked.
 struct Lock {
     path: PathBuf,
-    _file: OwnedFd,
+    _file: File,
 }
 
 impl Lock {
@@ -200,16 +236,16 @@ impl Lock {
                 },
                 source: Some(error.into()),
             })?;
-            // Somebody else's could be kept locked for ever.
-            let owner = rustix::fs::fstat(&file)?.st_uid;
-            if owner != rustix::process::geteuid().as_raw() {
-                return Err(Refusal::new(
-                    ErrorKind::PermissionDenied,
-                    format!(
-                        "the lock file {} is another user's (uid {owner})",
-                        path.display()
-                    ),
-                ));
+            let file = File::from(file);
+            let ours = file.metadata()?;
+            if ours.uid() != rustix::process::geteuid().as_raw() {
+                // Its owner could keep it locked for ever.
+                let why = format!(
+                    "the lock file {} is another user's (uid {})",
+                    path.display(),
+                    ours.uid()
+                );
+                return Err(Refusal::new(ErrorKind::PermissionDenied, why));
             }
             loop {
                 match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
@@ -217,9 +253,8 @@ impl Lock {
                     other => break other?,
                 }
             }
-            // The one before us has removed the file that we waited for: then it locks nobody out.
-            let ours = rustix::fs::fstat(&file)?;
-            if status(&path).is_ok_and(|it| (it.st_dev, it.st_ino) == (ours.st_dev, ours.st_ino)) {
+            // The one before us may have removed the file that we waited for: then it locks nobody out.
+            if status(&path).is_ok_and(|there| identity(&there) == identity(&ours)) {
                 return Ok(Lock { path, _file: file });
             }
         }
@@ -229,6 +264,6 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Before the lock goes, or we would remove somebody else's.
-        let _ = rustix::fs::unlink(&self.path);
+        let _ = fs::remove_file(&self.path);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn address(spelling: &Spelling<'_>) -> Result<PathBuf, (ErrorKind, St
                 ErrorKind::InvalidInput,
                 format!(
                     "{} is a path of the file system, and pipes have none on Windows: use a plain name",
-                    path.display()
+                    path.to_string_lossy()
                 ),
             ));
         }

@@ -264,10 +264,10 @@ pub(super) unsafe fn progress(
     // SAFETY: the caller's promise. Without waiting this only reads the OVERLAPPED.
     let done =
         unsafe { GetOverlappedResult(pipe.as_raw_handle(), overlapped.cast(), &mut unused, 0) };
-    // SAFETY: reads a number of this thread's.
     let code = if done != 0 {
-        0
+        ERROR_SUCCESS
     } else {
+        // SAFETY: reads a number of this thread's.
         unsafe { GetLastError() }
     };
     if code == ERROR_IO_INCOMPLETE {
@@ -276,7 +276,7 @@ pub(super) unsafe fn progress(
     // SAFETY: it is over, so that the system writes here no more.
     let len = unsafe { (*overlapped).0.InternalHigh };
     Poll::Ready(match code {
-        0 => Ok(Part {
+        ERROR_SUCCESS => Ok(Part {
             len,
             complete: true,
         }),
