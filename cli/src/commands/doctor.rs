@@ -261,7 +261,7 @@ impl Doctor {
     fn forbidden(
         &self,
         report: &mut Report,
-        name: &PipeName,
+        _name: &PipeName,
         error: &io::Error,
     ) -> failure::Result {
         // A pipe that goes one way lets nobody in who wants the other.
@@ -282,9 +282,7 @@ impl Doctor {
                 return report.hint(format!("open it for that: {option}"));
             }
         }
-        report.bad(format!(
-            "{name} is there, and its security does not let you in"
-        ))?;
+        report.bad(error.to_string())?;
         report.hint(
             "if the server runs as another user, as a service or elevated: run as that, or let it listen for others \
              (Security::Everyone, npipe listen --security everyone, PipeSecurity in .NET)",
