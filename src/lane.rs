@@ -93,6 +93,8 @@ pub(crate) struct Lane<W> {
 #[derive(Debug, Default)]
 struct State {
     taken: bool,
+    /// Whoever has the turn gives it up for the first who wants it.
+    lenient: bool,
     queued: usize,
     closed: bool,
     limits: Limits,
@@ -198,6 +200,9 @@ impl<W: Waker> Lane<W> {
                 return Ok(Turn { lane: self, began });
             }
             state.queued += 1;
+            if state.lenient {
+                self.waker.wake();
+            }
             state = match left {
                 None => self
                     .turn
@@ -212,6 +217,21 @@ impl<W: Waker> Lane<W> {
             };
             state.queued -= 1;
         }
+    }
+
+    /// Takes the turn if nobody has or wants it, and for as long as nobody does: then [`Turn::is_wanted`], and the lane's
+    /// waker tells of it.
+    #[cfg_attr(unix, allow(dead_code))] // for what Windows alone has to do
+    pub(crate) fn enter_leniently(&self) -> Option<Turn<'_, W>> {
+        let mut state = self.state();
+        if state.taken || state.queued > 0 || state.closed {
+            return None;
+        }
+        (state.taken, state.lenient) = (true, true);
+        Some(Turn {
+            lane: self,
+            began: None,
+        })
     }
 
     /// Waits for the turn whatever the deadlines and even if the lane is closed: for the one who clears up.
@@ -234,6 +254,17 @@ impl<W: Waker> Lane<W> {
 }
 
 impl<W: Waker> Turn<'_, W> {
+    #[cfg_attr(unix, allow(dead_code))] // for what Windows alone has to do
+    pub(crate) fn waker(&self) -> &W {
+        &self.lane.waker
+    }
+
+    /// Whether somebody waits for the turn.
+    #[cfg_attr(unix, allow(dead_code))] // for what Windows alone has to do
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.lane.state().queued > 0
+    }
+
     /// Carries `operation` to its result. Before the first wait it spins for `spin` on data that is about to come.
     pub(crate) fn drive<O: Operation>(
         &self,
@@ -295,7 +326,7 @@ impl<W: Waker> Turn<'_, W> {
 impl<W: Waker> Drop for Turn<'_, W> {
     fn drop(&mut self) {
         let mut state = self.lane.state();
-        state.taken = false;
+        (state.taken, state.lenient) = (false, false);
         let queued = state.queued > 0;
         drop(state);
         if queued {
@@ -448,6 +479,24 @@ mod tests {
         let done = run(&lane, vec![Poll::Ready(Ok(1))], vec![], None);
         assert_eq!(done.unwrap(), 1);
         assert_eq!(lane.waker().0.load(Ordering::SeqCst), 0, "nobody waited");
+    }
+
+    #[test]
+    fn a_lenient_turn_is_told_when_it_is_wanted() {
+        let lane = Lane::new(Count::default());
+        let turn = lane.enter_leniently().unwrap();
+        assert!(!turn.is_wanted());
+        assert!(lane.enter_leniently().is_none());
+        std::thread::scope(|scope| {
+            let wants = scope.spawn(|| lane.enter().map(drop));
+            while !turn.is_wanted() {
+                std::thread::yield_now();
+            }
+            assert_eq!(lane.waker().0.load(Ordering::SeqCst), 1, "told once");
+            drop(turn);
+            wants.join().unwrap().unwrap();
+        });
+        drop(lane.enter().unwrap());
     }
 
     #[test]

@@ -86,3 +86,11 @@ pub use stream::{Part, PipeMode, PipeStream, Role};
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct ReadmeDoctests;
+
+#[doc = include_str!("../docs/from-go-winio.md")]
+#[cfg(doctest)]
+struct FromGoWinioDoctests;
+
+#[doc = include_str!("../docs/from-dotnet.md")]
+#[cfg(doctest)]
+struct FromDotnetDoctests;

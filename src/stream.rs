@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::lane::{Failure, Lane, Turn};
@@ -89,8 +89,8 @@ struct Shared {
     directions: Directions,
     /// An empty message has come where bytes are read: the end of the stream, now and later.
     read_ended: AtomicBool,
-    /// `close_write` was called.
-    write_closed: AtomicBool,
+    /// What `close_write` has begun.
+    half_close: OnceLock<sys::HalfClose>,
     /// How long a read spins before it blocks, in nanoseconds.
     busy_poll: AtomicU64,
     /// A write timed out, and nobody knows how much of it went out.
@@ -142,7 +142,7 @@ impl PipeStream {
                 writing: Lane::new(sys::Waiter::new()),
                 directions,
                 read_ended: AtomicBool::new(false),
-                write_closed: AtomicBool::new(false),
+                half_close: OnceLock::new(),
                 busy_poll: AtomicU64::new(0),
                 write_lost: AtomicBool::new(false),
                 unread: AtomicBool::new(false),
@@ -328,30 +328,26 @@ impl PipeStream {
     /// One write of the system's: of bytes, or of a whole message, which may be empty.
     pub(crate) fn write_once(&self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.shared.writing.enter().and_then(|turn| {
-            if self.shared.write_closed.load(Ordering::Relaxed) {
+            if !self.shared.directions.write {
+                return Err(Failure::System(wrong_way("reading", "write")));
+            }
+            if self.shared.half_close.get().is_some() {
                 return Err(Failure::Shut);
             }
-            self.write_in_turn(&turn, bytes)
+            if self.shared.write_lost.load(Ordering::Relaxed) {
+                return Err(Failure::Lost);
+            }
+            let (io, waiter) = (&self.io, self.shared.writing.waker());
+            let written = match self.mode() {
+                PipeMode::Byte => turn.drive(&mut io.write(waiter, bytes, self.reading()), None),
+                PipeMode::Message => turn.drive(&mut io.send(waiter, bytes, self.reading()), None),
+            };
+            if matches!(written, Err(Failure::Lost)) {
+                self.shared.write_lost.store(true, Ordering::Relaxed);
+            }
+            Ok(written?.len)
         });
         written.map_err(|failure| self.failed(WRITE, failure))
-    }
-
-    fn write_in_turn(&self, turn: &Turn<'_, sys::Waiter>, bytes: &[u8]) -> Result<usize, Failure> {
-        if !self.shared.directions.write {
-            return Err(Failure::System(wrong_way("reading", "write")));
-        }
-        if self.shared.write_lost.load(Ordering::Relaxed) {
-            return Err(Failure::Lost);
-        }
-        let waiter = self.shared.writing.waker();
-        let written = match self.mode() {
-            PipeMode::Byte => turn.drive(&mut self.io.write(waiter, bytes), None),
-            PipeMode::Message => turn.drive(&mut self.io.send(waiter, bytes), None),
-        };
-        if matches!(written, Err(Failure::Lost)) {
-            self.shared.write_lost.store(true, Ordering::Relaxed);
-        }
-        written.map(|part| part.len)
     }
 
     pub(crate) fn note_end(&self, error: &io::Error) {
@@ -425,32 +421,29 @@ impl PipeStream {
     }
 
     /// Half close: the peer reads what was written, then end of file; what it sends can still be read here. Writes
-    /// of this side are `BrokenPipe` from then on.
+    /// of this side are `BrokenPipe` from then on. It does not block.
     ///
-    /// On a message pipe it is an empty message, as go-winio's and Docker's half close is, which waits its turn within the
-    /// write deadline: the peer's `Read` is at its end from there on, and its [`recv`](PipeStream::recv) gets `Some(0)`.
-    /// Unix: `shutdown(SHUT_WR)`, on a message pipe behind that message.
+    /// On a message pipe it is an empty message, as go-winio's and Docker's half close is: the peer's `Read` is at its end
+    /// from there on, and its [`recv`](PipeStream::recv) gets `Some(0)`. Windows: it goes out once the peer has read what
+    /// is ahead of it, since peers that read a message pipe as bytes would not see it otherwise. Unix: `shutdown(SHUT_WR)`,
+    /// on a message pipe behind that message.
     ///
     /// # Errors
     ///
-    /// * `Unsupported` on a Windows byte pipe, which has no such thing: drop the stream, or end your messages with a
-    ///   mark of their own.
-    /// * `TimedOut`, on a message pipe; one can try again.
+    /// `Unsupported` on a Windows byte pipe, which has no such thing: drop the stream, or end your messages with a mark of
+    /// their own. `TimedOut`: past the write deadline, another write still had the turn.
     pub fn close_write(&self) -> io::Result<()> {
         const OPERATION: &str = "close_write of";
-        let closed = self.shared.writing.enter().and_then(|turn| {
-            if self.shared.write_closed.load(Ordering::Relaxed) {
+        let closed = self.shared.writing.enter().and_then(|_turn| {
+            if self.shared.half_close.get().is_some() {
                 return Ok(());
             }
-            if self.mode() == PipeMode::Message {
-                match self.write_in_turn(&turn, &[]) {
-                    // Who has gone needs no telling.
-                    Err(Failure::System(e)) if is_end(&e) => {}
-                    sent => drop(sent?),
-                }
+            match self.io.close_write(self.mode()) {
+                Ok(half_close) => drop(self.shared.half_close.set(half_close)),
+                // Who has gone needs no telling.
+                Err(e) if is_end(&e) => {}
+                Err(e) => return Err(Failure::System(e)),
             }
-            self.io.close_write(self.mode())?;
-            self.shared.write_closed.store(true, Ordering::Relaxed);
             Ok(())
         });
         closed.map_err(|failure| self.failed(OPERATION, failure))

@@ -30,9 +30,13 @@ fn named_tests(text: &str) -> impl Iterator<Item = &str> {
         .filter(|span| span.contains(".rs::") && !span.contains(char::is_whitespace))
 }
 
-/// Whether the source of a test program has a test of that name, in any module of it.
+/// Whether the source of a test program has a test of that name, and the modules that stand before it.
 fn has_test(source: &str, name: &str) -> bool {
-    let name = name.rsplit("::").next().unwrap_or(name);
+    let (modules, name) = name.rsplit_once("::").unwrap_or(("", name));
+    let has_module = |module: &str| source.contains(&format!("mod {module} {{"));
+    if !modules.split("::").all(|m| m.is_empty() || has_module(m)) {
+        return false;
+    }
     let mut marked = false;
     for line in source.lines().map(str::trim) {
         if line.starts_with("#[test]") || line.contains("::test]") || line.contains("::test(") {
@@ -85,7 +89,7 @@ fn code(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn both_languages_have_the_same_code() {
+fn both_languages_have_the_same_code_and_tests() {
     let Some(root) = root() else { return };
     let documents = documents(root);
     let translated = documents
@@ -98,6 +102,12 @@ fn both_languages_have_the_same_code() {
             code(&there),
             code(&here),
             "the code of {} and {} differs",
+            english.display(),
+            japanese.display()
+        );
+        assert!(
+            named_tests(&there).eq(named_tests(&here)),
+            "{} and {} name different tests",
             english.display(),
             japanese.display()
         );
@@ -125,4 +135,25 @@ fn links_between_the_documents_lead_somewhere() {
         }
     }
     assert!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_rows_of_a_table_are_of_one_length() {
+    let Some(root) = root() else { return };
+    let mut wrong = Vec::new();
+    for document in documents(root) {
+        let text = fs::read_to_string(&document).unwrap();
+        let mut columns = None;
+        for (number, line) in text.lines().enumerate() {
+            if !line.starts_with('|') {
+                columns = None;
+                continue;
+            }
+            let cells = line.replace(r"\|", "").matches('|').count();
+            if *columns.get_or_insert(cells) != cells {
+                wrong.push(format!("{}:{}", document.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "another length:\n{}", wrong.join("\n"));
 }

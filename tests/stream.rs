@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{name, pair, pair_on, pattern, read_all, timed, watchdog};
-use npipe::{PipeListener, PipeMode, PipeStream, Role};
+use npipe::{ListenOptions, PipeListener, PipeMode, PipeStream, Role};
 
 #[test]
 fn types_can_be_shared_between_threads() {
@@ -410,4 +410,66 @@ fn handles_come_and_go() {
     (&client).write_all(b"still a pipe").unwrap();
     drop(client);
     assert_eq!(read_all(&server).unwrap(), b"still a pipe");
+}
+
+#[test]
+fn both_sides_may_write_first_where_there_are_no_buffers() {
+    let _watchdog = watchdog(60);
+    for round in 0..50u8 {
+        let listener = ListenOptions::new()
+            .input_buffer_size(0)
+            .output_buffer_size(0)
+            .bind(name("write-first"))
+            .unwrap();
+        let (mut server, mut client) = pair_on(&listener);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // As a StreamWriter's byte order mark, and then a line.
+                server.write_all(b"\xef\xbb\xbf").unwrap();
+                server.write_all(b"hello client").unwrap();
+                let mut heard = [0; 12];
+                server.read_exact(&mut heard).unwrap();
+                assert_eq!(&heard, b"hello server");
+                server.write_all(&[round]).unwrap();
+            });
+            client.write_all(b"hello server").unwrap();
+            let mut heard = [0; 16];
+            client.read_exact(&mut heard).unwrap();
+            assert_eq!(&heard[..15], b"\xef\xbb\xbfhello client");
+            assert_eq!(heard[15], round);
+        });
+    }
+}
+
+#[test]
+fn a_read_gets_what_comes_while_a_write_waits_where_there_are_no_buffers() {
+    const LENGTH: usize = 300_000;
+    let _watchdog = watchdog(60);
+    let listener = ListenOptions::new()
+        .input_buffer_size(0)
+        .output_buffer_size(0)
+        .bind(name("no-buffers"))
+        .unwrap();
+    let (server, client) = pair_on(&listener);
+    thread::scope(|scope| {
+        for (end, sends, gets) in [(&server, 1, 2), (&client, 2, 1)] {
+            scope.spawn(move || {
+                let mut end = end;
+                for piece in pattern(sends, LENGTH).chunks(777) {
+                    end.write_all(piece).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                let mut end = end;
+                let mut got = vec![0; LENGTH];
+                for piece in got.chunks_mut(1000) {
+                    end.read_exact(piece).unwrap();
+                }
+                assert!(
+                    got == pattern(gets, LENGTH),
+                    "what arrived is not what was sent"
+                );
+            });
+        }
+    });
 }

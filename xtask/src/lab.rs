@@ -4,6 +4,7 @@
 //! a step is done again when its recipe changes, and begun again when it was interrupted.
 
 mod dotnet;
+mod go;
 mod npm;
 mod packages;
 mod peers;
@@ -43,9 +44,14 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         }
     }
     // Further peers, for which no chore waits.
-    match lab.node_windows() {
-        Ok(node) => ui::say(&format!("Node for Windows: {}", node.display())),
-        Err(error) => ui::note(&format!("doing without Node for Windows: {error:#}")),
+    for (what, found) in [
+        ("Go peer for Windows", lab.go_peer_windows()),
+        ("Node for Windows", lab.node_windows()),
+    ] {
+        match found {
+            Ok(path) => ui::say(&format!("{what}: {}", path.display())),
+            Err(error) => ui::note(&format!("doing without the {what}: {error:#}")),
+        }
     }
     if missing.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -102,6 +108,11 @@ impl<'a> Lab<'a> {
     /// Node for Windows, which runs under Wine.
     pub fn node_windows(&self) -> Result<PathBuf> {
         npm::node_windows(self)
+    }
+
+    /// The go-winio peer of `interop/go`, built for Windows.
+    pub fn go_peer_windows(&self) -> Result<PathBuf> {
+        go::peer_windows(self)
     }
 
     /// A Rust that can build and check for the systems that the one in use cannot.

@@ -27,7 +27,7 @@ shift
 # wait for them.
 mkdir "$NPIPE_WINE_ROOT/tmp/prefix"
 log=$NPIPE_WINE_ROOT/tmp/wine.log
-here=$(dirname "$0")
+here=$(cd "$(dirname "$0")" && pwd)
 if ! { chroot "$NPIPE_WINE_ROOT" /usr/bin/env WINEPREFIX=/tmp/prefix /usr/lib/wine/wineserver64 -p &&
     (cd / && timeout 180 "$here/npipe-wine" wineboot -i); } >"$log" 2>&1; then
     cat "$log" >&2

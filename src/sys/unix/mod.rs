@@ -14,7 +14,7 @@ mod stream;
 pub(crate) use connect::Connector;
 pub(crate) use event::{Event, Waiter};
 pub(crate) use listener::Listener;
-pub(crate) use stream::Stream;
+pub(crate) use stream::{HalfClose, Stream};
 
 /// What moves a call that waits in `accept`: here the same as for a stream.
 pub(crate) type ListenWaiter = Waiter;

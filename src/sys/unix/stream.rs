@@ -17,7 +17,7 @@ use rustix::net::{Shutdown, SocketAddrAny, SocketAddrUnix};
 use super::event::Waiter;
 use super::os;
 use super::packets::{Packets, Sending};
-use crate::lane::{Cancelled, Operation, Waited, earlier};
+use crate::lane::{Cancelled, Lane, Operation, Waited, earlier};
 use crate::stream::{Directions, Part};
 use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
 
@@ -81,6 +81,7 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         buffer: &'a [u8],
+        _reading: &'a Lane<Waiter>,
     ) -> impl Operation<Output = Part> + 'a {
         Attempt {
             fd: &self.fd,
@@ -101,7 +102,12 @@ impl Stream {
     }
 
     /// Sends one message.
-    pub(crate) fn send<'a>(&'a self, waiter: &'a Waiter, message: &'a [u8]) -> Send<'a> {
+    pub(crate) fn send<'a>(
+        &'a self,
+        waiter: &'a Waiter,
+        message: &'a [u8],
+        _reading: &'a Lane<Waiter>,
+    ) -> Send<'a> {
         Send {
             fd: &self.fd,
             waiter,
@@ -110,8 +116,18 @@ impl Stream {
     }
 
     /// Half close: the peer reads what was written, then end of file.
-    pub(crate) fn close_write(&self, _mode: PipeMode) -> io::Result<()> {
-        self.shut(Shutdown::Write)
+    pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<HalfClose> {
+        if mode == PipeMode::Message {
+            // Behind what was sent; if there is no room for it, the end that follows says as much.
+            match Sending::new(&[]).go_on(&self.fd) {
+                Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        self.shut(Shutdown::Write)?;
+        Ok(HalfClose)
     }
 
     pub(crate) fn disconnect(&self) -> io::Result<()> {
@@ -161,6 +177,10 @@ impl Stream {
         })
     }
 }
+
+/// A half close that has been done.
+#[derive(Debug)]
+pub(crate) struct HalfClose;
 
 fn lock(packets: &Mutex<Packets>) -> MutexGuard<'_, Packets> {
     packets.lock().unwrap_or_else(PoisonError::into_inner)

@@ -136,16 +136,18 @@ impl Connector {
                 peer::check_server(&handle, expected)?;
             }
             // An access mask may leave out what it takes to look.
-            let mode = os::local(&handle).map_or(PipeMode::Byte, |local| local.mode);
+            let (mode, unbuffered) = os::local(&handle).map_or((PipeMode::Byte, false), |local| {
+                (local.mode, local.unbuffered)
+            });
             if mode == PipeMode::Message && directions.read {
                 // Reads that lose boundaries would lose empty messages too.
                 os::set_message_read_mode(&handle)?;
             }
-            Ok(mode)
+            Ok((mode, unbuffered))
         };
         match ready() {
-            Ok(mode) => Attempt::Connected(Connected {
-                stream: Stream::new(handle),
+            Ok((mode, unbuffered)) => Attempt::Connected(Connected {
+                stream: Stream::new(handle, mode, unbuffered),
                 mode,
                 directions,
             }),

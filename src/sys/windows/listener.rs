@@ -92,7 +92,7 @@ impl Listener {
         let size = |asked: Option<u32>| asked.unwrap_or(BUFFER_SIZE);
         let instance = Instance {
             path: os::nt_path(name.os_path()),
-            message: options.message_mode,
+            mode: options.mode(),
             directions: options.direction.of_server(),
             accept_remote: options.accept_remote_clients,
             // One more than are asked for: the next one is made before the last one's handle is closed, lest the name
@@ -153,6 +153,11 @@ impl Listener {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half way, so a poisoned lock guards a whole state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stream(&self, handle: OwnedHandle) -> Stream {
+        let unbuffered = self.instance.input_buffer_size == 0;
+        Stream::new(handle, self.instance.mode, unbuffered)
     }
 
     /// Makes one more instance, or takes the one that is given, and lets it wait for a client.
@@ -292,7 +297,7 @@ impl Operation for Accept<'_> {
                 self.slots.take();
                 // If it cannot be made now, the next accept will try again.
                 let _ = listener.replenish(&mut state, self.slots);
-                return Poll::Ready(Ok(Stream::new(handle)));
+                return Poll::Ready(Ok(listener.stream(handle)));
             }
             let replenished = listener.replenish(&mut state, self.slots);
             let helpless = state.pending.is_empty();

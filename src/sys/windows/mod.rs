@@ -3,6 +3,8 @@
 pub(crate) mod list;
 pub(crate) mod name;
 
+mod ahead;
+mod aside;
 mod connect;
 mod event;
 mod listener;
@@ -12,6 +14,7 @@ mod peer;
 mod security;
 mod stream;
 
+pub(crate) use aside::HalfClose;
 pub(crate) use connect::Connector;
 pub(crate) use event::Event;
 pub(crate) use listener::{ListenWaiter, Listener};

@@ -137,8 +137,8 @@ impl Event {
     }
 }
 
-/// Waits for one of two events, or until `until`. With none of them it is a plain sleep.
-pub(super) fn wait_either(a: Option<&Event>, b: Option<&Event>, until: Option<Instant>) {
+/// Waits for one of two events (true), or until `until`. With none of them it is a plain sleep.
+pub(super) fn wait_either(a: Option<&Event>, b: Option<&Event>, until: Option<Instant>) -> bool {
     let mut handles = [null_mut(); 2];
     let mut count = 0;
     for event in [a, b].into_iter().flatten() {
@@ -148,10 +148,19 @@ pub(super) fn wait_either(a: Option<&Event>, b: Option<&Event>, until: Option<In
     if count == 0 {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         std::thread::sleep(left.unwrap_or(Duration::MAX));
-        return;
+        return false;
     }
-    // SAFETY: `count` open event handles.
-    unsafe { WaitForMultipleObjects(count as u32, handles.as_ptr(), 0, millis(until)) };
+    loop {
+        // SAFETY: `count` open event handles.
+        let waited =
+            unsafe { WaitForMultipleObjects(count as u32, handles.as_ptr(), 0, millis(until)) };
+        if (WAIT_OBJECT_0..WAIT_OBJECT_0 + count as u32).contains(&waited) {
+            return true;
+        }
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return false;
+        }
+    }
 }
 
 /// What the system fills in for an operation on its way.
@@ -179,6 +188,20 @@ impl Overlapped {
             ..OVERLAPPED::default()
         })
     }
+}
+
+/// Fills in an operation that needs no system call: `length` bytes were moved.
+///
+/// # Safety
+///
+/// `overlapped` is initialised, and of no operation that is pending.
+pub(super) unsafe fn finish(overlapped: *mut Overlapped, length: usize) -> Started {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*overlapped).0.Internal = STATUS_SUCCESS as usize;
+        (*overlapped).0.InternalHigh = length;
+    }
+    Started::Finished
 }
 
 /// How a system call began an operation.
@@ -327,7 +350,7 @@ pub(super) fn nt_path(path: &Path) -> Vec<u16> {
 pub(super) struct Instance {
     /// From [`nt_path`].
     pub(super) path: Vec<u16>,
-    pub(super) message: bool,
+    pub(super) mode: PipeMode,
     /// What the server does.
     pub(super) directions: Directions,
     pub(super) accept_remote: bool,
@@ -370,10 +393,9 @@ impl Instance {
             access |= GENERIC_WRITE;
             share |= FILE_SHARE_READ;
         }
-        let mut kind = if self.message {
-            FILE_PIPE_MESSAGE_TYPE
-        } else {
-            0
+        let (mut kind, read_mode) = match self.mode {
+            PipeMode::Byte => (FILE_PIPE_BYTE_STREAM_TYPE, FILE_PIPE_BYTE_STREAM_MODE),
+            PipeMode::Message => (FILE_PIPE_MESSAGE_TYPE, FILE_PIPE_MESSAGE_MODE),
         };
         // Wine 10 has no remote clients, and takes any bit here for the message type.
         if !self.accept_remote && !is_wine() {
@@ -395,11 +417,7 @@ impl Instance {
                 if first { FILE_CREATE } else { FILE_OPEN },
                 0,
                 kind,
-                if self.message {
-                    FILE_PIPE_MESSAGE_MODE
-                } else {
-                    0
-                },
+                read_mode,
                 FILE_PIPE_QUEUE_OPERATION,
                 self.max_instances,
                 self.input_buffer_size,
@@ -579,6 +597,8 @@ pub(super) struct Local {
     max_instances: u32,
     /// From the client to the server, and back.
     quotas: (u32, u32),
+    /// The peer has no buffer to write to: each of its writes waits for a read.
+    pub(super) unbuffered: bool,
     /// All that was written has been read.
     pub(super) drained: bool,
 }
@@ -632,6 +652,11 @@ pub(super) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
         instances: info.CurrentInstances,
         max_instances: info.MaximumInstances,
         quotas: (info.InboundQuota, info.OutboundQuota),
+        unbuffered: (if server {
+            info.InboundQuota
+        } else {
+            info.OutboundQuota
+        }) == 0,
         // Of a quota of 0 nothing can be used up.
         drained: quota > 0 && info.WriteQuotaAvailable == quota,
     })

@@ -42,6 +42,14 @@ impl Waiter {
         }
         Ok(self.event.get().ok_or(io::ErrorKind::OutOfMemory)?)
     }
+
+    /// Waits for the event, or until `until`. Whether it was a completion or a wake-up, the next poll tells.
+    pub(super) fn wait(&self, until: Option<Instant>) -> io::Result<Waited> {
+        Ok(match self.event()?.wait(until) {
+            true => Waited::Ready,
+            false => Waited::Expired,
+        })
+    }
 }
 
 impl Waker for Waiter {
@@ -164,11 +172,7 @@ where
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        // Whether it was the completion or a wake-up, the next poll tells.
-        Ok(match self.waiter.event()?.wait(until) {
-            true => Waited::Ready,
-            false => Waited::Expired,
-        })
+        self.waiter.wait(until)
     }
 
     fn cancel(&mut self) -> Cancelled<Part> {

@@ -2,29 +2,37 @@
 
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle, RawHandle};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
+use super::ahead::{Ahead, Writing};
+use super::aside::{Drain, HalfClose};
 use super::os;
 use super::overlapped::{GivenUp, Overlapped, Waiter};
 use super::peer;
-use crate::lane::{Cancelled, Operation, Waited, Waker};
+use crate::lane::{Lane, Operation};
 use crate::stream::Part;
 use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
 
 #[derive(Debug)]
 pub(crate) struct Stream {
     handle: OwnedHandle,
+    /// Of a byte pipe whose peer has no buffer to write to; its clones share it.
+    ahead: Option<Arc<Ahead>>,
 }
 
 impl Stream {
-    pub(crate) fn new(handle: OwnedHandle) -> Stream {
-        Stream { handle }
+    pub(crate) fn new(handle: OwnedHandle, mode: PipeMode, unbuffered: bool) -> Stream {
+        Stream {
+            handle,
+            ahead: (unbuffered && mode == PipeMode::Byte).then(Arc::default),
+        }
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Stream> {
-        self.handle.try_clone().map(Stream::new)
+        Ok(Stream {
+            handle: self.handle.try_clone()?,
+            ahead: self.ahead.clone(),
+        })
     }
 
     pub(crate) fn read<'a>(
@@ -37,6 +45,10 @@ impl Stream {
             waiter,
             GivenUp::Harmless,
             move |handle: &OwnedHandle, overlapped| {
+                if let Some(length) = self.ahead.as_ref().and_then(|ahead| ahead.take(buffer)) {
+                    // SAFETY: the OVERLAPPED is this operation's, which is just beginning.
+                    return Ok(unsafe { os::finish(overlapped, length) });
+                }
                 // SAFETY: the OVERLAPPED is this operation's, the buffer is borrowed for as long as the operation is
                 // there, and that ends only once the system has let go of both.
                 unsafe { os::read(handle, buffer.as_mut_ptr(), buffer.len(), overlapped) }
@@ -48,8 +60,9 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         bytes: &'a [u8],
+        reading: &'a Lane<Waiter>,
     ) -> impl Operation<Output = Part> + 'a {
-        Overlapped::new(
+        let write = Overlapped::new(
             &self.handle,
             waiter,
             // Of a write that was taken in part the system reports nothing once it is cancelled.
@@ -58,16 +71,18 @@ impl Stream {
                 // SAFETY: as for a read.
                 unsafe { os::write(handle, bytes.as_ptr(), bytes.len(), overlapped) }
             },
+        );
+        let ahead = self.ahead.as_deref();
+        Writing::new(
+            write,
+            waiter,
+            ahead.map(|ahead| (&self.handle, ahead, reading)),
         )
     }
 
     /// Waits until the peer has read everything.
     pub(crate) fn drain<'a>(&'a self, waiter: &'a Waiter) -> Drain<'a> {
-        Drain {
-            handle: &self.handle,
-            waiter,
-            flush: None,
-        }
+        Drain::new(&self.handle, waiter)
     }
 
     /// Sends one message: a write is one.
@@ -75,15 +90,15 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         message: &'a [u8],
+        reading: &'a Lane<Waiter>,
     ) -> impl Operation<Output = Part> + 'a {
-        self.write(waiter, message)
+        self.write(waiter, message, reading)
     }
 
-    /// Half close: behind the empty message there is nothing left to do on a message pipe, and on a byte pipe there is
-    /// no such thing.
-    pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<()> {
+    /// Half close: an empty message, and on a byte pipe no such thing.
+    pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<HalfClose> {
         if mode == PipeMode::Message {
-            return Ok(());
+            return HalfClose::start(&self.handle);
         }
         Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -101,7 +116,19 @@ impl Stream {
     }
 
     pub(crate) fn peek(&self) -> io::Result<Peek> {
-        os::peek(&self.handle)
+        let ahead = self.ahead.as_ref().map_or(0, |ahead| ahead.length());
+        match os::peek(&self.handle) {
+            Ok(peek) => Ok(Peek {
+                available: peek.available + ahead,
+                ..peek
+            }),
+            // It has ended, but not before that has been read.
+            Err(_) if ahead > 0 => Ok(Peek {
+                available: ahead,
+                message: 0,
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn peer_pid(&self, role: Role) -> io::Result<u32> {
@@ -141,124 +168,6 @@ impl Stream {
     }
 }
 
-/// Waits until the peer has read everything: at once where the system can tell so, else by a flush on a thread of the
-/// system's pool, since it has no form that a deadline could end.
-pub(crate) struct Drain<'a> {
-    handle: &'a OwnedHandle,
-    waiter: &'a Waiter,
-    flush: Option<Arc<Flush>>,
-}
-
-/// What the one who waits and the thread that flushes have in common.
-#[derive(Debug, Default)]
-struct Flush {
-    /// The thread, while it is at it.
-    at_it: Mutex<Option<os::Thread>>,
-    /// The system's error, or 0.
-    result: OnceLock<u32>,
-}
-
-/// How often a flush that has just begun, and was not in the system yet to be cancelled, is told again.
-const TELL_AGAIN: Duration = Duration::from_millis(5);
-
-impl Flush {
-    fn start(handle: &OwnedHandle, waiter: &Waiter) -> io::Result<Arc<Flush>> {
-        let flush = Arc::new(Flush::default());
-        // Of its own, for it may be the last to let go of them.
-        let (handle, event) = (handle.try_clone()?, waiter.event()?.try_clone()?);
-        let shared = flush.clone();
-        os::run_aside(Box::new(move || {
-            let flushed = os::Thread::current().and_then(|thread| {
-                shared.thread(Some(thread));
-                let flushed = os::flush(&handle);
-                // Before anything else of this thread's could be cancelled in its place.
-                shared.thread(None);
-                flushed
-            });
-            drop(handle);
-            let code = flushed.err().map_or(0, |error| os::code(&error));
-            let _ = shared.result.set(code);
-            event.set();
-        }))?;
-        Ok(flush)
-    }
-
-    fn thread(&self, thread: Option<os::Thread>) {
-        *self.at_it.lock().unwrap_or_else(PoisonError::into_inner) = thread;
-    }
-
-    fn result(&self) -> Option<io::Result<()>> {
-        self.result.get().map(|&code| match code {
-            0 => Ok(()),
-            code => Err(io::Error::from_raw_os_error(code as i32)),
-        })
-    }
-
-    fn cancel(&self) {
-        let at_it = self.at_it.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = &*at_it {
-            thread.cancel_io();
-        }
-    }
-}
-
-impl Operation for Drain<'_> {
-    type Output = ();
-
-    fn poll(&mut self) -> Poll<io::Result<()>> {
-        if let Some(flush) = &self.flush {
-            return flush.result().map_or(Poll::Pending, Poll::Ready);
-        }
-        if os::local(self.handle).is_ok_and(|local| local.drained) {
-            return Poll::Ready(Ok(()));
-        }
-        match Flush::start(self.handle, self.waiter) {
-            Ok(flush) => {
-                self.flush = Some(flush);
-                Poll::Pending
-            }
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    }
-
-    fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        Ok(match self.waiter.event()?.wait(until) {
-            true => Waited::Ready,
-            false => Waited::Expired,
-        })
-    }
-
-    fn cancel(&mut self) -> Cancelled<()> {
-        let Some(flush) = self.flush.take() else {
-            return Cancelled::Nothing;
-        };
-        loop {
-            match flush.result() {
-                Some(Err(error)) if os::is_cancelled(&error) => return Cancelled::Nothing,
-                Some(result) => return Cancelled::Finished(result),
-                None => flush.cancel(),
-            }
-            if let Ok(event) = self.waiter.event() {
-                event.wait(Instant::now().checked_add(TELL_AGAIN));
-            }
-        }
-    }
-}
-
-impl Drop for Drain<'_> {
-    fn drop(&mut self) {
-        if self
-            .flush
-            .as_ref()
-            .is_some_and(|flush| flush.result().is_none())
-        {
-            self.cancel();
-            // A wake-up that came for somebody else meanwhile may have been swallowed here.
-            self.waiter.wake();
-        }
-    }
-}
-
 impl AsHandle for PipeStream {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.io().handle.as_handle()
@@ -275,11 +184,17 @@ impl AsRawHandle for PipeStream {
 /// a deadline, and a read that waits holds up all writes.)
 impl From<OwnedHandle> for PipeStream {
     fn from(handle: OwnedHandle) -> PipeStream {
-        PipeStream::adopt(Stream { handle })
+        let local = os::local(&handle);
+        let (mode, unbuffered) = local.map_or((PipeMode::Byte, false), |local| {
+            (local.mode, local.unbuffered)
+        });
+        PipeStream::adopt(Stream::new(handle, mode, unbuffered))
     }
 }
 
-/// The overlapped handle, without this crate's deadlines. A server's is bound to its listener's completion port.
+/// The overlapped handle, without this crate's deadlines. A server's is bound to its listener's completion port. (Where a
+/// write on a pipe with buffers of 0 had to wait, the stream may have read ahead: read what there is before you take
+/// the handle.)
 impl From<PipeStream> for OwnedHandle {
     fn from(stream: PipeStream) -> OwnedHandle {
         stream.into_io().handle
