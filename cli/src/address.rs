@@ -1,7 +1,8 @@
-//! The places that `relay` and `tap` know: `pipe:NAME`, `unix:PATH`, `tcp:HOST:PORT`, `exec:COMMAND LINE`, `stdio`.
+//! The places that `relay` and `tap` know: `pipe:NAME`, `unix:PATH`, `tcp:HOST:PORT`, `exec:COMMAND LINE`, `stdio`, and
+//! `assuan:FILE`, which is where GnuPG for Windows has no socket.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ pub enum Address {
     Tcp(String),
     Exec(Program),
     Stdio,
+    /// A file with a port of this machine and a secret for whoever connects to it.
+    Assuan(String),
 }
 
 impl FromStr for Address {
@@ -42,6 +45,13 @@ impl FromStr for Address {
         }
         if let Some(place) = text.get(..4).and_then(|_| known("tcp:")) {
             return tcp(place);
+        }
+        if let Some(file) = text.get(..7).and_then(|_| known("assuan:")) {
+            return non_empty(
+                file,
+                "a file, as in assuan:C:/Users/me/AppData/Local/gnupg/S.gpg-agent",
+            )
+            .map(Address::Assuan);
         }
         if let Some(line) = text.get(..5).and_then(|_| known("exec:")) {
             return Program::parse(line).map(Address::Exec);
@@ -87,6 +97,7 @@ impl fmt::Display for Address {
             Address::Tcp(place) => write!(f, "tcp:{place}"),
             Address::Exec(program) => write!(f, "exec:{program}"),
             Address::Stdio => f.write_str("stdio"),
+            Address::Assuan(file) => write!(f, "assuan:{file}"),
         }
     }
 }
@@ -99,9 +110,10 @@ impl Address {
                 let stream = how.options().connect(name).map_err(|e| Failure::pipe(&e))?;
                 Ok(End::Pipe(stream))
             }
-            Address::Tcp(place) => dial_tcp(place, how),
+            Address::Tcp(place) => dial_tcp(place, how).map(End::Tcp),
+            Address::Assuan(file) => dial_assuan(file, how).map(End::Tcp),
             Address::Exec(program) => program.start().map(End::Program),
-            Address::Stdio => End::stdio(),
+            Address::Stdio => End::stdio(None),
         }
     }
 }
@@ -109,7 +121,38 @@ impl Address {
 /// TCP has no event for a server that comes.
 const TCP_RETRY: Duration = Duration::from_millis(50);
 
-fn dial_tcp(place: &str, how: &Dial) -> failure::Result<End> {
+/// libassuan's stand-in for a socket: a file with a port, a line end, and sixteen bytes that the server wants first.
+fn dial_assuan(file: &str, how: &Dial) -> failure::Result<TcpStream> {
+    let what = || format!("connect assuan:{file}");
+    let secret = std::fs::read(file).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => Failure::new(
+            failure::NO_SUCH_PIPE,
+            format!("{}: there is no such file; start gpg-agent, `gpgconf --list-dirs` shows where it is", what()),
+        ),
+        _ => Failure::io(what(), &e),
+    })?;
+    let split = secret.iter().position(|&byte| byte == b'\n');
+    let port = split.and_then(|at| {
+        std::str::from_utf8(&secret[..at])
+            .ok()?
+            .trim()
+            .parse::<u16>()
+            .ok()
+    });
+    let (Some(at), Some(port)) = (split, port) else {
+        return Err(Failure::new(
+            failure::IO,
+            format!("{}: the file does not begin with a port", what()),
+        ));
+    };
+    let mut stream = dial_tcp(&format!("127.0.0.1:{port}"), how)?;
+    stream
+        .write_all(&secret[at + 1..])
+        .map_err(|e| Failure::io(what(), &e))?;
+    Ok(stream)
+}
+
+fn dial_tcp(place: &str, how: &Dial) -> failure::Result<TcpStream> {
     let what = || format!("connect tcp:{place}");
     let until = how
         .timeout
@@ -120,7 +163,7 @@ fn dial_tcp(place: &str, how: &Dial) -> failure::Result<End> {
             Ok(stream) => {
                 // What passes here is as interactive as a pipe is.
                 let _ = stream.set_nodelay(true);
-                return Ok(End::Tcp(stream));
+                return Ok(stream);
             }
             Err(error) => error,
         };
@@ -193,6 +236,7 @@ mod tests {
             (r"\\.\pipe\mypipe", r"pipe:\\.\pipe\mypipe"),
             ("npipe:////./pipe/mypipe", "pipe:npipe:////./pipe/mypipe"),
             ("ü:mypipe", "pipe:ü:mypipe"),
+            ("assuan:S.gpg-agent", "assuan:S.gpg-agent"),
             ("tcp:localhost:80", "tcp:localhost:80"),
             ("tcp:[::1]:80", "tcp:[::1]:80"),
             ("exec:ssh host npipe", "exec:ssh host npipe"),
@@ -208,6 +252,7 @@ mod tests {
             "tcp:",
             "tcp:80",
             "tcp:host:port",
+            "assuan:",
             "exec:",
             "exec:\"a",
         ] {

@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use npipe::{ConnectOptions, ListenOptions, Security};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use npipe::{ConnectOptions, ExpectServer, ImpersonationLevel, ListenOptions, Security};
 
-use crate::commands::{bench, connect, demo, listen, relay, shell, tap};
+use crate::commands::{bench, connect, demo, doctor, info, list, listen, relay, shell, tap};
 use crate::couple::{Terms, couple};
 use crate::end::End;
 use crate::progress::Progress;
@@ -26,14 +26,12 @@ const EXAMPLES: &str = r"Examples:
   npipe demo                         two programs talk; C# for either side
   npipe listen mypipe                then, in another terminal:
   npipe connect mypipe               what is typed here comes out there
-  npipe relay tcp:127.0.0.1:2375 pipe:docker_engine
   npipe tap front mypipe             see what a client of `front` says to mypipe
 
-A NAME is mypipe, \\.\pipe\mypipe, npipe:////./pipe/mypipe or, on Unix, a path.
-`npipe COMMAND -h` shows the options of each.";
+A NAME is mypipe, \\.\pipe\mypipe or, on Unix, a path. See npipe COMMAND -h.";
 
 #[derive(Debug, Parser)]
-#[command(name = "npipe", version, about = "named pipes, the same on Windows and Unix", help_template = TEMPLATE, after_help = EXAMPLES)]
+#[command(name = "npipe", bin_name = "npipe", version, about = "named pipes, the same on Windows and Unix", help_template = TEMPLATE, after_help = EXAMPLES)]
 #[command(
     disable_help_subcommand = true,
     arg_required_else_help = true,
@@ -65,6 +63,9 @@ pub enum Command {
     Listen(listen::Listen),
     Relay(relay::Relay),
     Tap(tap::Tap),
+    List(list::List),
+    Info(info::Info),
+    Doctor(doctor::Doctor),
     Bench(bench::Bench),
     BenchServer(bench::BenchServer),
     Completions(shell::Completions),
@@ -74,18 +75,32 @@ pub enum Command {
 /// How to reach a server.
 #[derive(Clone, Debug, Args)]
 pub struct Dial {
-    /// How long to wait for it: 500ms, 2m, none
+    /// How long to wait: 500ms, 2m, none
     #[arg(long, value_name = "TIME", default_value = "2s")]
     pub timeout: Patience,
 
     /// Wait for a server that is not there yet
     #[arg(long)]
     pub wait: bool,
+
+    /// What it may do as you: anonymous to delegation
+    #[arg(long, value_name = "LEVEL", default_value = "identification", value_parser = impersonation)]
+    #[arg(hide_default_value = true)]
+    pub impersonation: ImpersonationLevel,
+
+    /// Take no other server: current-user, UID or SID
+    #[arg(long, value_name = "WHOSE", value_parser = server)]
+    pub expect_server: Option<ExpectServer>,
 }
 
 impl Dial {
     pub fn options(&self) -> ConnectOptions {
-        let options = ConnectOptions::new().wait_for_server(self.wait);
+        let mut options = ConnectOptions::new()
+            .wait_for_server(self.wait)
+            .impersonation(self.impersonation);
+        if let Some(server) = &self.expect_server {
+            options = options.expect_server(server.clone());
+        }
         match self.timeout.0 {
             Some(timeout) => options.timeout(timeout),
             None => options.no_timeout(),
@@ -96,23 +111,67 @@ impl Dial {
 /// How to be a server.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
-    /// Who may connect: owner, everyone, default, 0660, SDDL
+    /// Who may connect: owner, everyone, 0660 or SDDL
     #[arg(long, value_name = "WHO", default_value = "owner", value_parser = security, hide_default_value = true)]
     pub security: Security,
 
-    /// Let at most so many clients in at once; others wait
+    /// Serve so many clients at once; others wait
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_clients: Option<u32>,
 }
 
 impl Serve {
-    pub fn options(&self) -> ListenOptions {
-        let options = ListenOptions::new().security(self.security.clone());
+    pub fn options(&self, messages: bool) -> ListenOptions {
+        let options = ListenOptions::new()
+            .security(self.security.clone())
+            .message_mode(messages);
         match self.max_clients {
             Some(clients) => options.max_instances(clients),
             None => options,
         }
     }
+}
+
+fn impersonation(text: &str) -> Result<ImpersonationLevel, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "anonymous" => Ok(ImpersonationLevel::Anonymous),
+        "identification" => Ok(ImpersonationLevel::Identification),
+        "impersonation" => Ok(ImpersonationLevel::Impersonation),
+        "delegation" => Ok(ImpersonationLevel::Delegation),
+        _ => Err("give anonymous, identification, impersonation or delegation".into()),
+    }
+}
+
+fn server(text: &str) -> Result<ExpectServer, String> {
+    if text == "current-user" {
+        return Ok(ExpectServer::CurrentUser);
+    }
+    match text.parse() {
+        Ok(uid) if cfg!(unix) => Ok(ExpectServer::Uid(uid)),
+        Err(_) if cfg!(windows) && !text.is_empty() => Ok(ExpectServer::Sid(text.to_owned())),
+        _ if cfg!(windows) => Err("give current-user, or a SID such as S-1-5-18 or SY".into()),
+        _ => Err("give current-user, or the number of a user, such as 1000".into()),
+    }
+}
+
+/// Which ways a pipe is opened for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Ways {
+    #[default]
+    Rw,
+    R,
+    W,
+}
+
+/// What of stdin is one message, and what follows one on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Framing {
+    /// A line is a message.
+    Lines,
+    /// What ends in a NUL is one.
+    Nul,
+    /// What one read brings is one, and nothing follows one.
+    Raw,
 }
 
 fn security(text: &str) -> Result<Security, String> {
@@ -141,13 +200,28 @@ fn security(text: &str) -> Result<Security, String> {
 /// How to copy between stdio and a pipe.
 #[derive(Clone, Debug, Args)]
 pub struct Transfer {
-    /// End once all of stdin has been read by the other side
+    /// End once all of stdin has reached its reader
     #[arg(long)]
     pub exit_on_eof: bool,
 
     /// Show bytes, rate and time on stderr
     #[arg(long)]
     pub progress: bool,
+
+    /// Read, write or both, seen from here: r, w, rw
+    #[arg(
+        long,
+        value_name = "WAYS",
+        default_value = "rw",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub access: Ways,
+
+    /// Messages: a line each, or with =nul or =raw
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "lines")]
+    #[arg(hide_possible_values = true)]
+    pub message: Option<Framing>,
 }
 
 impl Transfer {
@@ -158,6 +232,7 @@ impl Transfer {
         let progress = self.progress.then(Progress::start);
         let terms = Terms {
             exit_on_eof: self.exit_on_eof,
+            ways: self.access,
         };
         let outcome = couple(near, far, terms, progress.as_ref().map(Progress::watch))?;
         drop(progress);

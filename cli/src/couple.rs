@@ -10,16 +10,15 @@
 //! say: the connection is done, and closed. The near side has nothing more to say: it still wants its answer, and
 //! the far side is the one to end.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::args::Ways;
 use crate::end::{End, HalfClose};
 use crate::failure::{self, Failure};
-
-const BUFFER: usize = 64 * 1024;
 
 /// What a copying thread needs on its stack, with room to spare: thousands of them may run.
 pub const STACK: usize = 256 * 1024;
@@ -56,7 +55,7 @@ impl Way {
 
 /// Sees what passes, before it is passed on.
 pub trait Watch: Send + Sync {
-    fn data(&self, way: Way, bytes: &[u8]);
+    fn data(&self, way: Way, bytes: &[u8], message: bool);
     fn end(&self, way: Way);
     /// The connection is over.
     fn close(&self) {}
@@ -67,6 +66,8 @@ pub trait Watch: Send + Sync {
 pub struct Terms {
     /// The end of what comes up, once the far side has read all of it, is the end of the connection.
     pub exit_on_eof: bool,
+    /// `R` is down, from the far side; `W` is up.
+    pub ways: Ways,
 }
 
 /// What became of one way.
@@ -127,21 +128,28 @@ pub fn couple(
         watch,
         up: Lane::default(),
         down: Lane::default(),
-        ended: Mutex::new((false, false)),
+        ended: Mutex::new((terms.ways == Ways::R, terms.ways == Ways::W)),
         change: Condvar::new(),
     });
     // Reading our own stdin cannot be stopped: the thread that does it is left behind if need be.
-    let apart = if matches!(couple.far, End::Stdio(_)) {
+    let apart = if couple.far.reads_for_ever() {
         Way::Down
     } else {
         Way::Up
     };
-    let other = couple.clone();
-    thread::Builder::new()
-        .stack_size(STACK)
-        .spawn(move || other.run(apart))
-        .map_err(|e| Failure::io("start a thread", &e))?;
-    couple.run(apart.other());
+    let here = match terms.ways {
+        Ways::Rw => {
+            let other = couple.clone();
+            thread::Builder::new()
+                .stack_size(STACK)
+                .spawn(move || other.run(apart))
+                .map_err(|e| Failure::io("start a thread", &e))?;
+            apart.other()
+        }
+        Ways::R => Way::Down,
+        Ways::W => Way::Up,
+    };
+    couple.run(here);
     if let Some(watch) = &couple.watch {
         watch.close();
     }
@@ -177,13 +185,18 @@ impl Couple {
     fn run(&self, way: Way) {
         let (source, sink, lane) = self.parts(way);
         let copied = self.copy(way);
-        let output_closed = sink.is_stdio() && matches!(copied, Err(Broken::Sink(_)));
+        let output_closed = sink.is_own() && matches!(copied, Err(Broken::Sink(_)));
         if let Err(broken) = copied {
             *lock(&lane.failure) = Some(broken.explain(source, sink));
         } else if let Some(watch) = &self.watch {
             watch.end(way);
         }
-        let half_close = sink.end_write();
+        let half_close = if self.has_messages() && !source.is_own() {
+            // The end of all messages is the other side's whole close; its empty ones have been passed on as they are.
+            HalfClose::Impossible
+        } else {
+            sink.end_write()
+        };
         if way == Way::Up && self.terms.exit_on_eof {
             self.finish_at_eof(lane);
         }
@@ -193,27 +206,32 @@ impl Couple {
 
     fn copy(&self, way: Way) -> Result<(), Broken> {
         let (source, sink, lane) = self.parts(way);
-        let mut buffer = vec![0; BUFFER];
+        let messages = self.has_messages();
+        let mut buffer = Vec::new();
         loop {
-            let length = match source.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(length) => length,
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            let length = match source.read(messages, &mut buffer) {
+                Ok(None) => return Ok(()),
+                Ok(Some(length)) => length,
                 Err(_) if lane.stopped.load(Ordering::SeqCst) => return Ok(()),
                 Err(e) => return Err(Broken::Source(e)),
             };
             let bytes = &buffer[..length];
             if let Some(watch) = &self.watch {
-                watch.data(way, bytes);
+                watch.data(way, bytes, messages);
             }
-            if let Err(e) = sink.write_all(bytes) {
-                if !sink.is_stdio() {
+            if let Err(e) = sink.write(messages, bytes) {
+                if !sink.is_own() {
                     source.discard(&mut buffer);
                 }
                 return Err(Broken::Sink(e));
             }
             lane.bytes.fetch_add(length as u64, Ordering::Relaxed);
         }
+    }
+
+    /// Whether boundaries pass: both ends must have them.
+    fn has_messages(&self) -> bool {
+        self.near.has_messages() && self.far.has_messages()
     }
 
     /// All of stdin has been written: once it has been read as well, the connection is done.
@@ -237,7 +255,7 @@ impl Couple {
             if source.is_gone() {
                 let grace = match half_close {
                     _ if sink.is_idle_terminal() => Duration::ZERO,
-                    _ if sink.is_stdio() => LAST_INPUT,
+                    _ if sink.is_own() => LAST_INPUT,
                     HalfClose::Done => LINGER,
                     HalfClose::Impossible => Duration::ZERO,
                 };
@@ -247,13 +265,13 @@ impl Couple {
                 return;
             }
             let far_is_done = way == Way::Down && half_close == HalfClose::Impossible;
-            if far_is_done && !source.is_stdio() && !sink.is_stdio() {
+            if far_is_done && !source.is_own() && !sink.is_own() {
                 self.await_idle(other);
                 source.stop_writing();
                 self.stop(other, Duration::ZERO);
                 return;
             }
-            if source.is_stdio() {
+            if source.is_own() {
                 // It never tells more than it has.
                 self.await_end(other, Duration::MAX);
                 return;
@@ -338,7 +356,7 @@ impl Broken {
         };
         match end {
             End::Pipe(_) => Failure::pipe(&error),
-            End::Stdio(_) | End::Shared(..) if doing == "write to" => Failure::stdout(error),
+            End::Own(_) if doing == "write to" => Failure::stdout(error),
             _ => Failure::io(format_args!("{doing} {}", end.name()), &error),
         }
     }

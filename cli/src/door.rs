@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::args::Serve;
+use npipe::ListenOptions;
+
 use crate::couple::STACK;
 use crate::end::End;
 use crate::failure::{self, Failure};
@@ -24,8 +25,8 @@ const BREATH: Duration = Duration::from_millis(50);
 const MOST_FAILURES: u32 = 100;
 
 impl Door {
-    pub fn pipe(name: &str, how: &Serve) -> failure::Result<Door> {
-        let listener = Guarded::bind(|| how.options().bind(name)).map_err(|e| Failure::pipe(&e))?;
+    pub fn pipe(name: &str, how: &ListenOptions) -> failure::Result<Door> {
+        let listener = Guarded::bind(|| how.bind(name)).map_err(|e| Failure::pipe(&e))?;
         say::note(format_args!("listening on {}", listener.local_addr()));
         Ok(Door::Pipe(listener))
     }

@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 
 use npipe::{PipeMode, PipeStream};
 
-use crate::commands::listen::Feed;
+use crate::args::Framing;
 use crate::failure::{self, Failure};
 use crate::program::Running;
+use crate::stdin::{self, Feed};
+
+/// What is read at once where there are no messages.
+pub const BUFFER: usize = 64 * 1024;
 
 /// One thread may read from it while another writes.
 #[derive(Debug)]
@@ -18,9 +22,16 @@ pub enum End {
     Pipe(PipeStream),
     Tcp(TcpStream),
     Program(Running),
-    Stdio(Mutex<Output>),
-    /// Our stdin as one client after another gets it, and our stdout.
-    Shared(Arc<Feed>, Mutex<Output>),
+    Own(Own),
+}
+
+/// Our own stdin and stdout.
+#[derive(Debug)]
+pub struct Own {
+    /// None: stdin as it is. Else as one client after another gets it.
+    feed: Option<Arc<Feed>>,
+    output: Mutex<Output>,
+    framing: Option<Framing>,
 }
 
 /// Whether the other side could be told that nothing more will be written.
@@ -32,29 +43,93 @@ pub enum HalfClose {
 }
 
 impl End {
-    pub fn stdio() -> failure::Result<End> {
-        Ok(End::Stdio(Output::stdout()?))
+    pub fn stdio(framing: Option<Framing>) -> failure::Result<End> {
+        End::own(None, framing)
     }
 
-    /// `Ok(0)` is the end of what comes from there.
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Stdio, whose input goes to one client after another.
+    pub fn shared(feed: Arc<Feed>, framing: Option<Framing>) -> failure::Result<End> {
+        End::own(Some(feed), framing)
+    }
+
+    fn own(feed: Option<Arc<Feed>>, framing: Option<Framing>) -> failure::Result<End> {
+        Ok(End::Own(Own {
+            feed,
+            output: Output::stdout()?,
+            framing,
+        }))
+    }
+
+    /// Whether what passes here has boundaries.
+    pub fn has_messages(&self) -> bool {
         match self {
-            End::Pipe(stream) => { stream }.read(buffer),
-            End::Tcp(stream) => { stream }.read(buffer),
-            End::Program(program) => program.read(buffer),
-            // Std's own buffer is passed by, since ours is larger; its console input on Windows is UTF-8.
-            End::Stdio(_) => io::stdin().lock().read(buffer),
-            End::Shared(feed, _) => feed.read(buffer),
+            End::Pipe(stream) => stream.mode() == PipeMode::Message,
+            End::Own(own) => own.framing.is_some(),
+            End::Tcp(_) | End::Program(_) => false,
+        }
+    }
+
+    /// Reads what is there, or one whole message, to the front of `buffer`, which grows as it has to. None is the end.
+    pub fn read(&self, messages: bool, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        loop {
+            let read = if messages {
+                self.read_message(buffer)
+            } else {
+                self.read_bytes(buffer)
+            };
+            match read {
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+
+    fn read_bytes(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        if buffer.len() < BUFFER {
+            buffer.resize(BUFFER, 0);
+        }
+        let length = match self {
+            End::Pipe(stream) => { stream }.read(buffer)?,
+            End::Tcp(stream) => { stream }.read(buffer)?,
+            End::Program(program) => program.read(buffer)?,
+            End::Own(own) => match &own.feed {
+                Some(feed) => feed.read(buffer)?,
+                None => stdin::read(buffer)?,
+            },
+        };
+        Ok(Some(length).filter(|&length| length > 0))
+    }
+
+    fn read_message(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        buffer.clear();
+        match self {
+            End::Pipe(stream) => stream.recv(buffer),
+            End::Own(own) => match &own.feed {
+                Some(feed) => feed.next(buffer),
+                None => stdin::next(own.framing, buffer),
+            },
+            End::Tcp(_) | End::Program(_) => Err(ErrorKind::Unsupported.into()),
         }
     }
 
     /// Writes everything, and holds nothing back.
-    pub fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+    pub fn write(&self, messages: bool, bytes: &[u8]) -> io::Result<()> {
         match self {
+            End::Pipe(stream) if messages => stream.send(bytes),
             End::Pipe(stream) => { stream }.write_all(bytes),
             End::Tcp(stream) => { stream }.write_all(bytes),
             End::Program(program) => program.write_all(bytes),
-            End::Stdio(output) | End::Shared(_, output) => lock(output).write_all(bytes),
+            End::Own(own) => {
+                let end: &[u8] = match own.framing {
+                    Some(Framing::Lines) => b"\n",
+                    Some(Framing::Nul) => b"\0",
+                    Some(Framing::Raw) | None => b"",
+                };
+                if end.is_empty() {
+                    return lock(&own.output).write_all(bytes);
+                }
+                lock(&own.output).write_all(&[bytes, end].concat())
+            }
         }
     }
 
@@ -74,8 +149,9 @@ impl End {
                 program.end_input();
                 HalfClose::Done
             }
-            // Our own stdout stays open: it is not only ours.
-            End::Stdio(_) | End::Shared(..) => HalfClose::Impossible,
+            End::Own(own) if own.feed.is_none() => lock(&own.output).close(),
+            // The next client has something to say there.
+            End::Own(_) => HalfClose::Impossible,
         }
     }
 
@@ -83,11 +159,12 @@ impl End {
     /// arrive any more. False where the system does not tell.
     pub fn is_gone(&self) -> bool {
         match self {
-            End::Pipe(stream) => pipe_is_gone(stream),
+            End::Pipe(stream) if stream.mode() == PipeMode::Message => message_pipe_is_gone(stream),
+            End::Pipe(stream) => byte_pipe_is_gone(stream),
             // Writing nothing sends nothing, and fails where writing something would have to.
             End::Tcp(stream) => { stream }.write(&[]).is_err(),
             End::Program(program) => program.has_ended(),
-            End::Stdio(_) | End::Shared(..) => false,
+            End::Own(_) => false,
         }
     }
 
@@ -98,11 +175,13 @@ impl End {
                 .set_read_deadline(Some(Instant::now() + grace))
                 .is_ok(),
             End::Tcp(stream) => stream.shutdown(Shutdown::Both).is_ok(),
-            End::Shared(feed, _) => {
+            End::Own(Own {
+                feed: Some(feed), ..
+            }) => {
                 feed.leave();
                 true
             }
-            End::Program(_) | End::Stdio(_) => false,
+            End::Program(_) | End::Own(_) => false,
         }
     }
 
@@ -115,18 +194,20 @@ impl End {
             End::Tcp(stream) => {
                 let _ = stream.shutdown(Shutdown::Both);
             }
-            _ => {}
+            End::Program(_) | End::Own(_) => {}
         }
     }
 
     /// Reads and throws away what still comes, so that closing does not look like a failure from the other side: a
     /// socket that is closed with unread data resets its connection.
-    pub fn discard(&self, buffer: &mut [u8]) {
+    pub fn discard(&self, buffer: &mut Vec<u8>) {
         match self {
             // A program whose output is unwanted is told by the system when it writes.
             End::Program(program) => program.close_output(),
-            End::Pipe(_) | End::Tcp(_) => while self.read(buffer).is_ok_and(|length| length > 0) {},
-            End::Stdio(_) | End::Shared(..) => {}
+            End::Pipe(_) | End::Tcp(_) => {
+                while self.read(false, buffer).is_ok_and(|read| read.is_some()) {}
+            }
+            End::Own(_) => {}
         }
     }
 
@@ -141,13 +222,18 @@ impl End {
         }
     }
 
-    pub fn is_stdio(&self) -> bool {
-        matches!(self, End::Stdio(_) | End::Shared(..))
+    pub fn is_own(&self) -> bool {
+        matches!(self, End::Own(_))
+    }
+
+    /// Whether reading here can go on for ever, whatever happens at the other end.
+    pub fn reads_for_ever(&self) -> bool {
+        matches!(self, End::Own(Own { feed: None, .. }))
     }
 
     /// Whether input that a person has not typed yet is all that can be missing from here.
     pub fn is_idle_terminal(&self) -> bool {
-        matches!(self, End::Stdio(_)) && io::stdin().is_terminal()
+        self.reads_for_ever() && io::stdin().is_terminal()
     }
 
     /// What an error calls this end.
@@ -159,7 +245,7 @@ impl End {
                 Err(_) => "tcp".into(),
             },
             End::Program(_) => "the program".into(),
-            End::Stdio(_) | End::Shared(..) => "stdin".into(),
+            End::Own(_) => "stdin".into(),
         }
     }
 }
@@ -168,14 +254,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// After its empty message a peer can still be there, and read. No call tells but one that would read on.
+fn message_pipe_is_gone(stream: &PipeStream) -> bool {
+    const LOOK: Duration = Duration::from_millis(1);
+    let _ = stream.set_read_deadline(Some(Instant::now() + LOOK));
+    match stream.recv(&mut Vec::new()) {
+        Ok(None) => true,
+        // What comes after the end counts for nothing.
+        Ok(Some(_)) => false,
+        Err(e) => e.kind() != ErrorKind::TimedOut,
+    }
+}
+
 #[cfg(unix)]
-fn pipe_is_gone(stream: &PipeStream) -> bool {
+fn byte_pipe_is_gone(stream: &PipeStream) -> bool {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
-    // An empty packet would be a message; and there the end of reading is the end of all.
-    if stream.mode() == PipeMode::Message {
-        return true;
-    }
     // Writing nothing sends nothing, and fails once the peer has closed both directions rather than one.
     match stream.as_fd().try_clone_to_owned() {
         Ok(fd) => UnixStream::from(fd).write(&[]).is_err(),
@@ -183,10 +277,10 @@ fn pipe_is_gone(stream: &PipeStream) -> bool {
     }
 }
 
+/// There is no half close: the end of reading is the end of all.
 #[cfg(windows)]
-fn pipe_is_gone(stream: &PipeStream) -> bool {
-    // A byte pipe has no half close; a message pipe's empty message does not tell.
-    stream.mode() == PipeMode::Byte
+fn byte_pipe_is_gone(_stream: &PipeStream) -> bool {
+    true
 }
 
 /// Our stdout, without a buffer of our own: what has come is out at once.
@@ -217,6 +311,30 @@ impl Output {
         }
         let handle = io::stdout().as_handle().try_clone_to_owned()?;
         Ok(Output::File(File::from(handle)))
+    }
+
+    /// Tells whoever reads our stdout that this is the end of it, while we go on to read stdin.
+    #[cfg(unix)]
+    fn close(&mut self) -> HalfClose {
+        let close = || -> io::Result<File> {
+            // Not closed outright: the next file that is opened would be the new stdout.
+            let nowhere = File::options().write(true).open("/dev/null")?;
+            rustix::stdio::dup2_stdout(&nowhere)?;
+            Ok(nowhere)
+        };
+        match close() {
+            Ok(nowhere) => {
+                *self = Output::File(nowhere);
+                HalfClose::Done
+            }
+            Err(_) => HalfClose::Impossible,
+        }
+    }
+
+    /// No call that is safe closes it.
+    #[cfg(windows)]
+    fn close(&mut self) -> HalfClose {
+        HalfClose::Impossible
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {

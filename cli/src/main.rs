@@ -13,10 +13,12 @@ mod couple;
 mod door;
 mod end;
 mod failure;
+mod look;
 mod program;
 mod progress;
 mod say;
 mod signals;
+mod stdin;
 
 use std::process::ExitCode;
 

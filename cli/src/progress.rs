@@ -33,7 +33,7 @@ struct Counts {
 }
 
 impl Watch for Counts {
-    fn data(&self, way: Way, bytes: &[u8]) {
+    fn data(&self, way: Way, bytes: &[u8], _message: bool) {
         let count = match way {
             Way::Up => &self.up,
             Way::Down => &self.down,
@@ -101,9 +101,9 @@ fn draw(counts: &Counts, stopped: &mpsc::Receiver<()>) {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
     let template = match total {
         Some(_) => {
-            "{elapsed_precise} [{bar:24}] sent {bytes}/{total_bytes} {bytes_per_sec} {msg} eta {eta}"
+            "{elapsed_precise} [{bar:16}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left{msg}"
         }
-        None => "{elapsed_precise} sent {bytes} {bytes_per_sec} {msg}",
+        None => "{elapsed_precise} sent {bytes}, {bytes_per_sec}{msg}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
@@ -112,7 +112,9 @@ fn draw(counts: &Counts, stopped: &mpsc::Receiver<()>) {
     while waited(stopped, TICK) {
         let (up, down) = counts.read();
         bar.set_position(up);
-        bar.set_message(format!("received {}", with_rate(down, began.elapsed())));
+        if down > 0 {
+            bar.set_message(format!("; {} back", HumanBytes(down)));
+        }
     }
     bar.finish_and_clear();
     say::error(summary(counts, began.elapsed()));

@@ -1,14 +1,15 @@
 //! `npipe connect NAME`: stdin to the pipe, the pipe to stdout.
 
 use clap::Args;
+use npipe::{Access, PipeMode};
 
-use crate::args::{Dial, Transfer};
+use crate::args::{Dial, Transfer, Ways};
 use crate::end::End;
 use crate::failure::{self, Failure};
 
 const EXAMPLES: &str = r"Examples:
   npipe connect mypipe
-  echo status | npipe connect --exit-on-eof --wait --timeout 10s mypipe
+  npipe connect --wait --timeout 10s --exit-on-eof mypipe < commands.txt
   npipe connect docker_engine < request.http
   ssh -o ProxyCommand='npipe connect ssh-over-pipe' host
 
@@ -31,11 +32,20 @@ pub struct Connect {
 
 impl Connect {
     pub fn run(self) -> failure::Result {
-        let stream = self
-            .dial
-            .options()
-            .connect(&self.name)
-            .map_err(|e| Failure::pipe(&e))?;
-        self.transfer.run(End::stdio()?, End::Pipe(stream))
+        let access = match self.transfer.access {
+            Ways::Rw => Access::ReadWrite,
+            Ways::R => Access::Read,
+            Ways::W => Access::Write,
+        };
+        let options = self.dial.options().access(access);
+        let stream = options.connect(&self.name).map_err(|e| Failure::pipe(&e))?;
+        if self.transfer.message.is_some() && stream.mode() == PipeMode::Byte {
+            return Err(Failure::usage(format!(
+                "connect {}: this is a byte pipe, which has no messages; leave --message out",
+                stream.peer_addr()
+            )));
+        }
+        self.transfer
+            .run(End::stdio(self.transfer.message)?, End::Pipe(stream))
     }
 }

@@ -3,6 +3,9 @@
 pub mod bench;
 pub mod connect;
 pub mod demo;
+pub mod doctor;
+pub mod info;
+pub mod list;
 pub mod listen;
 pub mod relay;
 pub mod shell;
@@ -21,6 +24,9 @@ pub fn run(command: Command, whole: fn() -> Clap) -> failure::Result {
         Command::Relay(relay) => relay.run(),
         Command::Demo(demo) => demo.run(),
         Command::Tap(tap) => tap.run(),
+        Command::List(list) => list.run(),
+        Command::Info(info) => info.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Bench(bench) => bench.run(),
         Command::BenchServer(server) => server.run(),
         Command::Completions(completions) => completions.run(whole()),

@@ -9,11 +9,12 @@ use crate::args::{Dial, Serve};
 use crate::couple::{Terms, Watch, couple};
 use crate::door::Door;
 use crate::end::End;
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::say;
 
-const EXAMPLES: &str = r#"Addresses: pipe:NAME  unix:PATH  tcp:HOST:PORT  exec:COMMAND LINE  stdio
-A bare NAME is a pipe. exec splits its line at blanks, with quotes, no shell.
+const EXAMPLES: &str = r#"Addresses: pipe:NAME unix:PATH tcp:HOST:PORT exec:COMMAND LINE stdio
+assuan:FILE (GnuPG on Windows). A bare NAME is a pipe. exec splits its
+line at blanks, with quotes, no shell.
 
 Examples:
   npipe relay tcp:127.0.0.1:2375 pipe:docker_engine
@@ -33,6 +34,10 @@ pub struct Relay {
     /// Where each of them is connected to
     to: Address,
 
+    /// A message pipe for clients; keeps boundaries
+    #[arg(long)]
+    message: bool,
+
     #[command(flatten)]
     dial: Dial,
 
@@ -46,10 +51,11 @@ pub trait Watches: Send + Sync {
 }
 
 impl Relay {
-    pub fn new(from: Address, to: Address, dial: Dial, serve: Serve) -> Relay {
+    pub fn new(from: Address, to: Address, message: bool, dial: Dial, serve: Serve) -> Relay {
         Relay {
             from,
             to,
+            message,
             dial,
             serve,
         }
@@ -65,11 +71,19 @@ impl Relay {
 
     fn relay(self, watches: Option<Arc<dyn Watches>>) -> failure::Result {
         let door = match &self.from {
-            Address::Pipe(name) | Address::Unix(name) => Door::pipe(name, &self.serve)?,
+            Address::Pipe(name) | Address::Unix(name) => {
+                Door::pipe(name, &self.serve.options(self.message))?
+            }
             Address::Tcp(place) => Door::tcp(place)?,
             // These are their own one client.
             Address::Exec(_) | Address::Stdio => {
                 return self.once(self.from.dial(&self.dial)?, watches);
+            }
+            Address::Assuan(_) => {
+                return Err(Failure::usage(format!(
+                    "{}: clients cannot come from there; give it as TO",
+                    self.from
+                )));
             }
         };
         if self.to == Address::Stdio {

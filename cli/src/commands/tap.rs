@@ -45,6 +45,10 @@ pub struct Tap {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// A message pipe for clients; keeps boundaries
+    #[arg(long)]
+    message: bool,
+
     #[command(flatten)]
     dial: Dial,
 
@@ -84,7 +88,7 @@ impl Tap {
         };
         let shown = Show::start(self.format, output, color)
             .map_err(|e| Failure::io("start a thread", &e))?;
-        let relay = Relay::new(self.from, self.to, self.dial, self.serve);
+        let relay = Relay::new(self.from, self.to, self.message, self.dial, self.serve);
         let ended = relay.run_watched(Arc::new(Taps(shown.clone())));
         shown.finish();
         ended
@@ -113,6 +117,7 @@ struct Event {
 enum What {
     Open,
     Data(Way, Vec<u8>),
+    Message(Way, Vec<u8>),
     End(Way),
     Close,
     /// Nothing to show: tells when all before it has been.
@@ -148,8 +153,13 @@ impl Wire {
 }
 
 impl Watch for Wire {
-    fn data(&self, way: Way, bytes: &[u8]) {
-        self.send(What::Data(way, bytes.to_vec()));
+    fn data(&self, way: Way, bytes: &[u8], message: bool) {
+        let bytes = bytes.to_vec();
+        self.send(if message {
+            What::Message(way, bytes)
+        } else {
+            What::Data(way, bytes)
+        });
     }
 
     fn end(&self, way: Way) {
@@ -247,10 +257,10 @@ impl Event {
             return Style::new();
         }
         match self.what {
-            What::Data(Way::Up, _) | What::End(Way::Up) => {
+            What::Data(Way::Up, _) | What::Message(Way::Up, _) | What::End(Way::Up) => {
                 Style::new().fg_color(Some(AnsiColor::Green.into()))
             }
-            What::Data(Way::Down, _) | What::End(Way::Down) => {
+            What::Data(Way::Down, _) | What::Message(Way::Down, _) | What::End(Way::Down) => {
                 Style::new().fg_color(Some(AnsiColor::Cyan.into()))
             }
             What::Open | What::Close | What::Shown(_) => Style::new().dimmed(),
@@ -263,6 +273,13 @@ impl Event {
             What::Open => "connected".to_owned(),
             What::Data(way, bytes) => {
                 format!("{}  {}", direction(*way), count(bytes.len(), "byte"))
+            }
+            What::Message(way, bytes) => {
+                format!(
+                    "{}  message of {}",
+                    direction(*way),
+                    count(bytes.len(), "byte")
+                )
             }
             What::End(way) => format!("{}  end", direction(*way)),
             What::Close | What::Shown(_) => "closed".to_owned(),
@@ -277,7 +294,7 @@ impl Event {
     fn hex(&self, color: bool) -> String {
         let mut shown = self.heading(color);
         shown.push('\n');
-        if let What::Data(_, bytes) = &self.what {
+        if let What::Data(_, bytes) | What::Message(_, bytes) = &self.what {
             for (line, chunk) in bytes.chunks(16).enumerate() {
                 hex_line(&mut shown, line * 16, chunk);
             }
@@ -287,7 +304,7 @@ impl Event {
 
     fn text(&self, color: bool) -> String {
         let mut shown = self.heading(color);
-        if let What::Data(_, bytes) = &self.what {
+        if let What::Data(_, bytes) | What::Message(_, bytes) = &self.what {
             shown.push_str("  \"");
             for chunk in bytes.utf8_chunks() {
                 for c in chunk.valid().chars() {
@@ -326,8 +343,12 @@ impl Event {
                 line.event = "end";
                 line.direction = Some(from_to(*way));
             }
-            What::Data(way, bytes) => {
-                line.event = "data";
+            What::Data(way, bytes) | What::Message(way, bytes) => {
+                line.event = if matches!(self.what, What::Data(..)) {
+                    "data"
+                } else {
+                    "message"
+                };
                 line.direction = Some(from_to(*way));
                 line.length = Some(bytes.len());
                 line.text = std::str::from_utf8(bytes).ok();

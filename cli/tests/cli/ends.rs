@@ -138,6 +138,14 @@ fn the_server_half_closes_first_and_still_gets_all_of_stdin() {
     });
     let mut connect = start(&["connect", &name]);
     assert_eq!(connect.read_line(), "go on\n");
+    let mut rest = Vec::new();
+    connect
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_to_end(&mut rest)
+        .unwrap();
+    assert_eq!(rest, b"", "whoever reads our stdout sees the end as well");
     feed(connect.stdin.take().unwrap(), noise(5, 10_000_000))
         .join()
         .unwrap();

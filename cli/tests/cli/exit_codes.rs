@@ -46,6 +46,7 @@ fn wrong_usage_is_2() {
         &["owner, everyone"],
     );
     fails(&["relay", "tcp:80", "x"], 2, &["tcp:127.0.0.1:8080"]);
+    fails(&["relay", "assuan:x", "x"], 2, &["give it as TO"]);
     fails(&["relay", "x", "exec:"], 2, &["command line"]);
     fails(&["frobnicate"], 2, &["frobnicate"]);
     #[cfg(unix)]
@@ -165,4 +166,14 @@ fn not_allowed_is_5() {
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(5));
     }
+}
+
+#[test]
+fn not_the_expected_server_is_5() {
+    let _watchdog = watchdog();
+    let name = name("whose");
+    let _server = PipeListener::bind(&name).unwrap();
+    let other = if cfg!(unix) { "54321" } else { "S-1-5-19" };
+    fails(&["connect", "--expect-server", other, &name], 5, &[&name]);
+    fails(&["connect", "--expect-server", "somebody", &name], 2, &[]);
 }

@@ -6,6 +6,9 @@ mod ends;
 mod exit_codes;
 mod harness;
 mod help;
+mod look;
+#[cfg(any(windows, target_os = "linux"))] // no other system has messages
+mod messages;
 mod relay;
 mod shell;
 mod size;

@@ -338,3 +338,49 @@ fn a_server_that_goes_ends_its_client() {
         assert_eq!(said, "all");
     }
 }
+
+#[test]
+fn an_assuan_file_leads_to_its_server() {
+    let _watchdog = watchdog();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let file = std::env::temp_dir().join(name("S.gpg-agent"));
+    let mut secret = format!("{}\n", listener.local_addr().unwrap().port()).into_bytes();
+    secret.extend(b"0123456789\nbcdef");
+    std::fs::write(&file, secret).unwrap();
+    let mut relay = start(&["relay", "stdio", &format!("assuan:{}", file.display())]);
+    let (mut agent, _) = listener.accept().unwrap();
+    relay.write("BYE\n");
+    let mut heard = [0; 20];
+    agent.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"0123456789\nbcdefBYE\n");
+    agent.write_all(b"OK closing connection\n").unwrap();
+    drop(agent);
+    let ended = relay.finish().done();
+    assert_eq!(ended.text(), "OK closing connection\n");
+    std::fs::remove_file(file).unwrap();
+}
+
+/// Whole chains of it, as they stand between WSL and Windows, or over ssh.
+#[cfg(unix)]
+#[test]
+fn a_half_close_passes_through_a_chain_of_programs() {
+    let _watchdog = watchdog();
+    let npipe = env!("CARGO_BIN_EXE_npipe");
+    let (front, behind) = (name("chain"), name("behind-chain"));
+    let (_relay, _) = serve(&["relay", &front, &format!("exec:'{npipe}' connect {behind}")]);
+    let served = server(&behind, 2, |mut stream| {
+        // The server's end first, then the client's.
+        stream.write_all(b"that is all from here").unwrap();
+        stream.close_write().unwrap();
+        assert_is(&stream, noise(1, 1_000_000));
+    });
+    for _ in 0..2 {
+        let mut client = connect(&front);
+        let mut said = String::new();
+        client.read_to_string(&mut said).unwrap();
+        assert_eq!(said, "that is all from here");
+        std::io::copy(&mut noise(1, 1_000_000), &mut client).unwrap();
+        drop(client);
+    }
+    served.join().unwrap();
+}

@@ -1,0 +1,221 @@
+//! Sockets as files, and on Linux the kernel's list of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use npipe::{PipeMode, PipeName, PipeState};
+
+use super::{Look, Place, Process, User};
+
+pub fn look(name: &PipeName) -> Look {
+    let path = name.os_path();
+    let file = match fs::symlink_metadata(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Look::of(Place::Absent),
+        Err(_) => return Look::of(Place::Unknown),
+    };
+    let kind = file.file_type();
+    let mut look = Look::of(if kind.is_socket() || kind.is_symlink() {
+        Place::Unknown
+    } else {
+        Place::NotASocket
+    });
+    look.owner = Some(user(file.uid()));
+    look.permissions = Some(file.mode() & 0o777);
+    if look.place == Place::NotASocket {
+        return look;
+    }
+    // The library finds out without its server noticing, for the names that it lists.
+    let listed = npipe::list().unwrap_or_default();
+    if let Some(entry) = listed.iter().find(|entry| entry.path() == path) {
+        look.place = match entry.state() {
+            PipeState::Live => Place::Live,
+            PipeState::Stale => Place::Stale,
+            PipeState::Unknown => Place::Unknown,
+        };
+    }
+    if let Some(socket) = sockets().into_iter().find(|socket| socket.path == path) {
+        look.place = Place::Live;
+        look.mode = socket.mode;
+        look.server = holder(socket.inode);
+    }
+    look
+}
+
+/// A socket that listens, as Linux lists it; elsewhere there are none to be seen.
+struct Socket {
+    path: PathBuf,
+    mode: Option<PipeMode>,
+    inode: u64,
+}
+
+fn sockets() -> Vec<Socket> {
+    let list = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    list.lines().filter_map(listening).collect()
+}
+
+/// A line of `/proc/net/unix`: Num RefCount Protocol Flags Type St Inode Path, in hex but for the inode.
+fn listening(line: &str) -> Option<Socket> {
+    const ACCEPTS: u32 = 0x10000;
+    let mut rest = line;
+    let mut next = || {
+        let (word, after) = rest.trim_start().split_once(' ')?;
+        rest = after;
+        Some(word)
+    };
+    let (_number, _references, _protocol) = (next()?, next()?, next()?);
+    let flags = u32::from_str_radix(next()?, 16).ok()?;
+    let kind = u32::from_str_radix(next()?, 16).ok()?;
+    let _state = next()?;
+    let inode = next()?.parse().ok()?;
+    (flags & ACCEPTS != 0).then(|| Socket {
+        path: rest.into(),
+        mode: match kind {
+            1 => Some(PipeMode::Byte),
+            5 => Some(PipeMode::Message),
+            _ => None,
+        },
+        inode,
+    })
+}
+
+/// The process that has a socket open, among those that this user may look at.
+fn holder(inode: u64) -> Option<Process> {
+    let wanted = PathBuf::from(format!("socket:[{inode}]"));
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        let name = process.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else {
+            continue;
+        };
+        let holds = descriptors
+            .flatten()
+            .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|link| link == wanted));
+        if holds {
+            return Some(Process::of(id));
+        }
+    }
+    None
+}
+
+pub fn program(id: u32) -> Option<String> {
+    if let Ok(path) = fs::read_link(format!("/proc/{id}/exe")) {
+        return Some(path.display().to_string());
+    }
+    if let Ok(name) = fs::read_to_string(format!("/proc/{id}/comm")) {
+        return Some(name.trim_end().to_owned());
+    }
+    let output = std::process::Command::new("ps")
+        .args(["-o", "comm=", "-p", &id.to_string()])
+        .output()
+        .ok()?;
+    let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Some(name).filter(|name| !name.is_empty())
+}
+
+/// Where accounts are not in this file (macOS), the number has to do.
+pub fn user(id: u32) -> User {
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
+    });
+    User { id, name }
+}
+
+/// Who we are.
+pub fn me() -> User {
+    user(rustix::process::geteuid().as_raw())
+}
+
+/// Other places at which there is a pipe of this name: what a server has that runs with another TMPDIR.
+pub fn elsewhere(name: &PipeName) -> BTreeSet<PathBuf> {
+    let path = name.os_path();
+    let Some(file) = path.file_name() else {
+        return BTreeSet::new();
+    };
+    let named = |other: &Path| other != path && other.file_name() == Some(file);
+    let listening = sockets()
+        .into_iter()
+        .map(|socket| socket.path)
+        .filter(|other| named(other));
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let usual = ["/tmp", "/var/tmp", "/private/tmp"].map(PathBuf::from);
+    let usual = usual
+        .into_iter()
+        .chain(home.map(|home| home.join("tmp")))
+        .chain(runtime())
+        .map(|directory| directory.join(file))
+        .filter(|other| named(other))
+        .filter(|other| fs::symlink_metadata(other).is_ok_and(|it| it.file_type().is_socket()));
+    listening.chain(usual).collect()
+}
+
+/// Where a session's own temporary files may be.
+fn runtime() -> impl Iterator<Item = PathBuf> {
+    let variables = ["XDG_RUNTIME_DIR", "TMP", "TEMP"]
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .map(PathBuf::from);
+    // macOS has one for each user, which a server that was started without an environment does not use.
+    let output = std::process::Command::new("getconf")
+        .arg("DARWIN_USER_TEMP_DIR")
+        .output();
+    let darwin = output
+        .ok()
+        .filter(|_| cfg!(target_os = "macos"))
+        .map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned()));
+    variables.chain(darwin)
+}
+
+/// What keeps this user from the file at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    NoDirectory(PathBuf),
+    NoDirectoryAccess(PathBuf),
+}
+
+/// The first directory on the way that is not there, or that this user may not pass.
+pub fn barrier(path: &Path) -> Option<Barrier> {
+    let directories: Vec<_> = path
+        .ancestors()
+        .skip(1)
+        .filter(|it| !it.as_os_str().is_empty())
+        .collect();
+    for directory in directories.into_iter().rev() {
+        match fs::metadata(directory.join(".")) {
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+                return Some(Barrier::NoDirectoryAccess(directory.to_owned()));
+            }
+            Err(_) => return Some(Barrier::NoDirectory(directory.to_owned())),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_kernels_list() {
+        let line = "00000000e5871d76: 00000002 00000000 00010000 0005 01   486 /tmp/Core Fx";
+        let socket = listening(line).unwrap();
+        assert_eq!((socket.inode, socket.mode), (486, Some(PipeMode::Message)));
+        assert_eq!(socket.path, Path::new("/tmp/Core Fx"));
+        for other in [
+            "Num       RefCount Protocol Flags    Type St Inode Path",
+            "00000000eaf7a1bc: 00000003 00000000 00000000 0001 03 42644",
+            "00000000eaf7a1bc: 00000003 00000000 00000000 0001 03 42644 /tmp/connected",
+        ] {
+            assert!(listening(other).is_none(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! `list`, `info` and `doctor`: what they find, and that looking opens nothing.
+
+use npipe::PipeListener;
+use serde_json::Value;
+
+use crate::harness::*;
+
+/// Wine 10 cannot list pipes; what depends on it is run by Windows itself.
+#[cfg(windows)]
+fn cannot_list() -> bool {
+    npipe::list().is_err()
+}
+
+#[cfg(unix)]
+fn cannot_list() -> bool {
+    false
+}
+
+fn json(args: &[&str]) -> Value {
+    serde_json::from_str(run(args).done().text()).unwrap()
+}
+
+#[test]
+#[cfg_attr(windows, ignore = "left out: Wine 10 cannot list pipes")]
+fn list_shows_a_pipe_and_opens_none() {
+    let _watchdog = watchdog();
+    let name = name("listed");
+    let listener = PipeListener::bind(&name).unwrap();
+    let listed = json(&["list", "--json", &name.to_uppercase()]);
+    assert_eq!(listed[0]["name"], *name);
+    assert_eq!(listed[0]["state"], "live");
+    assert!(listed[0]["path"].as_str().unwrap().contains(&name));
+    let text = run(&["list", &name]).done();
+    assert!(text.text().starts_with(&name), "{text:?}");
+    let info = json(&["info", "--json", &name]);
+    assert_eq!(
+        (&info["state"], &info["connected"]),
+        (&"live".into(), &false.into())
+    );
+    // A server would notice: whoever opens its pipe is a client.
+    listener
+        .set_deadline(Some(
+            std::time::Instant::now() + std::time::Duration::from_millis(1),
+        ))
+        .unwrap();
+    let noticed = listener.accept().map(|_| ());
+    assert_eq!(noticed.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    drop(listener);
+    let none = run(&["list", &name]).done();
+    assert_eq!(none.text(), "");
+    assert!(none.stderr.contains("no such pipes"), "{none:?}");
+}
+
+#[test]
+fn where_pipes_cannot_be_listed_it_says_so() {
+    let _watchdog = watchdog();
+    if cannot_list() {
+        let ended = run(&["list"]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    } else {
+        run(&["list"]).done();
+    }
+}
+
+#[test]
+fn info_that_connects_tells_more() {
+    let _watchdog = watchdog();
+    let name = name("info");
+    let served = server(&name, 2, drop);
+    let info = json(&["info", "--connect", "--json", &name]);
+    assert_eq!(info["name"], *name);
+    assert_eq!(info["state"], "live");
+    assert_eq!(info["connected"], true);
+    assert_eq!(info["mode"], "byte");
+    assert_eq!(info["server_pid"], std::process::id());
+    assert!(info["server_user"].is_string());
+    let text = run(&["info", "--connect", &name]).done();
+    assert!(text.text().contains("mode              byte\n"), "{text:?}");
+    assert_eq!(text.stderr, "");
+    served.join().unwrap();
+}
+
+#[test]
+fn info_of_nothing_is_3() {
+    let _watchdog = watchdog();
+    let ended = run(&["info", "--connect", &name("nothing")]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    if !cannot_list() {
+        let ended = run(&["info", &name("nothing")]);
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.stderr.contains("npipe doctor"), "{ended:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn linux_tells_the_server_without_connecting() {
+    let _watchdog = watchdog();
+    let name = name("info-linux");
+    let _listener = PipeListener::bind(&name).unwrap();
+    let info = json(&["info", "--json", &name]);
+    assert_eq!(info["connected"], false);
+    assert_eq!(info["mode"], "byte");
+    assert_eq!(info["permissions"], "0600");
+    assert_eq!(info["server_pid"], std::process::id());
+}
+
+#[track_caller]
+fn doctor(args: &[&str], code: i32, parts: &[&str]) {
+    let args: Vec<_> = ["doctor"].iter().chain(args).copied().collect();
+    let ended = run(&args);
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    for part in parts {
+        assert!(
+            ended.text().contains(part),
+            "lacks {part:?}:\n{}",
+            ended.text()
+        );
+    }
+    for line in ended.text().lines() {
+        assert!(
+            ["ok   ", "bad  ", "->   "]
+                .iter()
+                .any(|mark| line.starts_with(mark)),
+            "{line}"
+        );
+    }
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn doctor_finds_a_healthy_pipe_healthy() {
+    let _watchdog = watchdog();
+    let name = name("healthy");
+    let served = server(&name, 1, drop);
+    let pid = format!("process {}", std::process::id());
+    doctor(
+        &[&name],
+        0,
+        &["its server takes connections", "byte pipe", &pid],
+    );
+    served.join().unwrap();
+}
+
+#[test]
+fn doctor_tells_the_wrong_mode() {
+    let _watchdog = watchdog();
+    let name = name("byte");
+    let served = server(&name, 1, drop);
+    doctor(
+        &[&name, "--message"],
+        1,
+        &[
+            "bad  it is a byte pipe",
+            "->   let the server make a message pipe",
+        ],
+    );
+    served.join().unwrap();
+}
+
+#[test]
+fn doctor_knows_names_that_are_none() {
+    let _watchdog = watchdog();
+    doctor(&["anonymous"], 2, &["bad  pipe name", "choose another"]);
+    #[cfg(unix)]
+    doctor(&[r"\\server\pipe\x"], 2, &["another machine"]);
+}
+
+#[test]
+fn doctor_of_nothing_says_what_to_do() {
+    let _watchdog = watchdog();
+    doctor(&[&name("q")], 3, &["nobody listens there"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn doctor_shows_names_that_look_alike() {
+    let _watchdog = watchdog();
+    let name = name("look-alike");
+    let _listener = PipeListener::bind(&name).unwrap();
+    doctor(&[&name[..name.len() - 1]], 3, &["look alike", &name]);
+}
+
+#[cfg(unix)]
+#[test]
+fn doctor_finds_what_unix_can_do_to_a_pipe() {
+    use std::os::unix::net::UnixListener;
+    let _watchdog = watchdog();
+    let directory = std::env::temp_dir().join(name("doctor"));
+    std::fs::create_dir(&directory).unwrap();
+    let path = |file: &str| directory.join(file).display().to_string();
+
+    drop(UnixListener::bind(path("stale")).unwrap());
+    doctor(&[&path("stale")], 3, &["its server is gone"]);
+
+    std::fs::write(path("file"), "").unwrap();
+    doctor(&[&path("file")], 3, &["no socket", "remove it"]);
+
+    doctor(&[&path("none/x")], 3, &["is not there"]);
+
+    // A server with another TMPDIR, as Linux lists it.
+    if cfg!(target_os = "linux") {
+        let name = name("tmpdir");
+        let _listener = UnixListener::bind(path(&format!("CoreFxPipe_{name}"))).unwrap();
+        doctor(&[&name], 3, &["another TMPDIR", &path("CoreFxPipe_")]);
+    }
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn doctor_tells_the_wrong_server_apart() {
+    let _watchdog = watchdog();
+    let name = name("whose-doctor");
+    let _listener = PipeListener::bind(&name).unwrap();
+    let other = if cfg!(unix) { "54321" } else { "S-1-5-19" };
+    doctor(
+        &[&name, "--expect-server", other],
+        5,
+        &["somebody else has taken the name"],
+    );
+}
