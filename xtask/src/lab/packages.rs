@@ -1,12 +1,14 @@
 //! Debian packages: installed when they are missing, and only then.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::Lab;
-use crate::place::{is_debian, is_root, os_release};
+use crate::place::{is_debian, is_root};
 use crate::process::output;
+use crate::ui;
 
 /// Makes sure that `packages` are installed.
 pub fn install(lab: &Lab, packages: &[&str]) -> Result<()> {
@@ -25,26 +27,21 @@ pub fn install(lab: &Lab, packages: &[&str]) -> Result<()> {
     if !is_root() {
         bail!("the packages {list} are missing: run this as root, or install them yourself first");
     }
-    let mut update = apt_get();
-    // A list of somebody else's packages that cannot be fetched does no harm here; the installation decides.
-    let updated = lab.logged(
-        update.arg("update"),
-        "fetching Debian's package lists",
-        "apt",
-    );
+    // Once is enough. A list of somebody else's packages that cannot be fetched does no harm; the installation decides.
+    static UPDATED: AtomicBool = AtomicBool::new(false);
+    if !UPDATED.swap(true, Ordering::Relaxed) {
+        let mut update = apt_get();
+        let what = "fetching Debian's package lists";
+        if let Err(error) = lab.logged(update.arg("update"), what, "apt") {
+            ui::note(&format!("{error:#}"));
+        }
+    }
     let mut install = apt_get();
     // What is on the machine stays: where a package is in the way of these, the user is to decide.
     install
         .args(["install", "--yes", "--no-install-recommends", "--no-remove"])
         .args(&missing);
-    lab.logged(&mut install, &format!("installing {list}"), "apt")
-        .with_context(|| match updated {
-            Ok(()) => format!(
-                "cannot install {list} on Debian {}",
-                os_release("VERSION_CODENAME").unwrap_or_default()
-            ),
-            Err(_) => format!("cannot install {list}; is there a network?"),
-        })
+    lab.fetched(&mut install, &format!("installing {list}"), "apt")
 }
 
 fn installed(package: &str) -> bool {
