@@ -406,7 +406,8 @@ impl Instance {
             },
             SecurityQualityOfService: null(),
         };
-        let mut access = SYNCHRONIZE;
+        // To look at the pipe, whichever way it goes.
+        let mut access = SYNCHRONIZE | FILE_READ_ATTRIBUTES;
         let mut share = 0;
         if self.directions.read {
             access |= GENERIC_READ;
