@@ -4,7 +4,7 @@
 mod find;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(dotnet, root)");
+    println!("cargo::rustc-check-cfg=cfg(dotnet, root, strace)");
     for name in find::VARIABLES {
         println!("cargo::rerun-if-env-changed={name}");
     }
@@ -17,6 +17,9 @@ fn main() {
     }
     if is_root() {
         println!("cargo::rustc-cfg=root");
+    }
+    if find::program("strace").is_some() {
+        println!("cargo::rustc-cfg=strace");
     }
 }
 

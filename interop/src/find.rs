@@ -42,7 +42,12 @@ pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
 }
 
 fn installed() -> Option<PathBuf> {
-    let program = format!("dotnet{}", env::consts::EXE_SUFFIX);
+    program("dotnet")
+}
+
+/// A program that is installed here.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let program = format!("{name}{}", env::consts::EXE_SUFFIX);
     env::split_paths(&env::var_os("PATH")?)
         .map(|dir| dir.join(&program))
         .find(|path| path.is_file())

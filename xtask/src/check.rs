@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::lab::Lab;
 use crate::place::Place;
@@ -38,6 +38,7 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         "clippy, the library without features",
         here(place, &["clippy", "--quiet", "--no-default-features"]).args(DENY),
     );
+    report.decide("what the library depends on", dependencies(place));
     report.check(
         "docs",
         here(
@@ -93,6 +94,46 @@ fn here(place: &Place, arguments: &[&str]) -> Command {
     command
 }
 
+/// The bindings of the system, and what they are made of: all that the library without features may depend on, anywhere.
+const BINDINGS: [&str; 7] = [
+    "rustix",
+    "bitflags",
+    "errno",
+    "linux-raw-sys",
+    "libc",
+    "windows-sys",
+    "windows-link",
+];
+
+fn dependencies(place: &Place) -> Result<()> {
+    let mut tree = here(
+        place,
+        &[
+            "tree",
+            "--package",
+            "npipe",
+            "--no-default-features",
+            "--edges",
+            "normal",
+        ],
+    );
+    tree.args(["--target", "all", "--prefix", "none", "--format", "{p}"]);
+    let output = tree.output()?;
+    ensure!(
+        output.status.success(),
+        "cargo tree: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        ensure!(
+            name.is_empty() || name == "npipe" || BINDINGS.contains(&name),
+            "{name} is no binding of a system"
+        );
+    }
+    Ok(())
+}
+
 #[derive(Debug, Default)]
 struct Report {
     failed: Vec<String>,
@@ -108,6 +149,17 @@ impl Report {
                 println!("    right ({} s)", began.elapsed().as_secs());
             }
             Ok(_) => self.failed.push(what.to_owned()),
+            Err(error) => {
+                ui::fail(&format!("{error:#}"));
+                self.failed.push(what.to_owned());
+            }
+        }
+    }
+
+    fn decide(&mut self, what: &str, result: Result<()>) {
+        ui::say(what);
+        match result {
+            Ok(()) => println!("    right"),
             Err(error) => {
                 ui::fail(&format!("{error:#}"));
                 self.failed.push(what.to_owned());

@@ -95,6 +95,11 @@ impl<'a> Lab<'a> {
         peers::native(self)
     }
 
+    /// What counts system calls.
+    pub fn strace(&self) -> Result<()> {
+        packages::install(self, &["strace"])
+    }
+
     /// A Windows: what builds for it, and the Wine that runs it.
     pub fn windows(&self) -> Result<Toolchain> {
         windows::set_up(self)

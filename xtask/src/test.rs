@@ -31,6 +31,10 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             found("the tests with .NET", error);
             Vec::new()
         });
+        if cfg!(target_os = "linux") {
+            lab.strace()
+                .unwrap_or_else(|error| found("the counts of system calls", error));
+        }
         let windows = lab
             .windows()
             .map_err(|error| found("the tests on Windows (Wine)", error))

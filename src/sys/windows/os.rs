@@ -47,6 +47,24 @@ unsafe extern "system" {
     ) -> NTSTATUS;
 }
 
+/// Counts the system calls of this thread for the tests, which hold the path of a read and a write short.
+macro_rules! count {
+    () => {
+        #[cfg(test)]
+        calls::COUNT.set(calls::COUNT.get() + 1);
+    };
+}
+
+#[cfg(test)]
+#[allow(clippy::missing_const_for_thread_local)] // it is const; clippy 1.96 does not see it here
+pub(super) mod calls {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(in super::super) static COUNT: Cell<usize> = const { Cell::new(0) };
+    }
+}
+
 fn last<T>() -> io::Result<T> {
     Err(io::Error::last_os_error())
 }
@@ -118,6 +136,7 @@ impl Event {
     }
 
     pub(super) fn set(&self) {
+        count!();
         // SAFETY: an open event handle. It cannot fail for one.
         unsafe { SetEvent(self.0.as_raw_handle()) };
     }
@@ -125,6 +144,7 @@ impl Event {
     /// Waits until it is set (true), or until `until`.
     pub(super) fn wait(&self, until: Option<Instant>) -> bool {
         loop {
+            count!();
             // SAFETY: an open event handle.
             let waited = unsafe { WaitForSingleObject(self.0.as_raw_handle(), millis(until)) };
             if waited == WAIT_OBJECT_0 {
@@ -237,6 +257,7 @@ pub(super) unsafe fn read(
     overlapped: *mut Overlapped,
 ) -> io::Result<Started> {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
+    count!();
     // SAFETY: the caller's promise; the handle is open.
     started(unsafe {
         ReadFile(
@@ -261,6 +282,7 @@ pub(super) unsafe fn write(
     overlapped: *mut Overlapped,
 ) -> io::Result<Started> {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
+    count!();
     // SAFETY: the caller's promise; the handle is open.
     started(unsafe {
         WriteFile(
@@ -321,6 +343,7 @@ pub(super) unsafe fn progress(
 ///
 /// As for [`progress`].
 pub(super) unsafe fn cancel(pipe: &OwnedHandle, overlapped: *mut Overlapped) {
+    count!();
     // SAFETY: the caller's promise. An operation that has ended already is no failure worth a word.
     unsafe { CancelIoEx(pipe.as_raw_handle(), overlapped.cast()) };
 }

@@ -200,3 +200,64 @@ impl From<PipeStream> for OwnedHandle {
         stream.into_io().handle
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! The path is short: what a round trip asks of the system. (`progress` asks nothing: it reads the OVERLAPPED.)
+
+    use std::io::{Read, Write};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use crate::sys::windows::os::calls::COUNT;
+    use crate::{PipeListener, PipeStream};
+
+    fn pair(what: &str) -> (PipeStream, PipeStream) {
+        let name = format!("npipe-calls-{what}-{}", std::process::id());
+        let listener = PipeListener::bind(&name).unwrap();
+        let client = PipeStream::connect(&name).unwrap();
+        // Deadlines are part of the bargain.
+        let later = Some(Instant::now() + Duration::from_secs(60));
+        client.set_deadline(later).unwrap();
+        (listener.accept().unwrap(), client)
+    }
+
+    fn count(work: impl FnOnce()) -> usize {
+        let before = COUNT.get();
+        work();
+        COUNT.get() - before
+    }
+
+    #[test]
+    fn what_is_there_already_takes_one_call_to_read_and_one_to_write() {
+        let (mut server, mut client) = pair("there");
+        let mut word = [1; 64];
+        for _ in 0..100 {
+            assert_eq!(count(|| client.write_all(&word).unwrap()), 1);
+            assert_eq!(count(|| server.read_exact(&mut word).unwrap()), 1);
+        }
+    }
+
+    #[test]
+    fn what_has_to_be_waited_for_takes_at_most_three() {
+        const ROUNDS: usize = 500;
+        let (mut server, mut client) = pair("waited");
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut word = [0; 64];
+                while server.read_exact(&mut word).is_ok() {
+                    server.write_all(&word).unwrap();
+                }
+            });
+            let mut word = [1; 64];
+            let calls = count(|| {
+                for _ in 0..ROUNDS {
+                    client.write_all(&word).unwrap();
+                    client.read_exact(&mut word).unwrap();
+                }
+            });
+            assert!(calls <= 4 * ROUNDS, "{calls} calls in {ROUNDS} round trips");
+            drop(client);
+        });
+    }
+}
