@@ -4,16 +4,23 @@
 mod find;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(dotnet, root, strace)");
-    for name in find::VARIABLES {
-        println!("cargo::rerun-if-env-changed={name}");
-    }
+    println!("cargo::rustc-check-cfg=cfg(dotnet, go, node, python, root, strace)");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/find.rs");
     // What is found here by looking at this machine says nothing about another one.
     let same_machine = std::env::var("HOST") == std::env::var("TARGET");
-    if std::env::var_os(find::VARIABLES[0]).is_some() || same_machine && find::dotnet().is_some() {
-        println!("cargo::rustc-cfg=dotnet");
+    for (peer, variables, is_here) in [
+        ("dotnet", &find::DOTNET[..], find::dotnet().is_some()),
+        ("go", &[find::GO], find::go().is_some()),
+        ("node", &[find::NODE], find::node().is_some()),
+        ("python", &[find::PYTHON], find::python().is_some()),
+    ] {
+        for name in variables {
+            println!("cargo::rerun-if-env-changed={name}");
+        }
+        if std::env::var_os(variables[0]).is_some() || same_machine && is_here {
+            println!("cargo::rustc-cfg={peer}");
+        }
     }
     if is_root() {
         println!("cargo::rustc-cfg=root");

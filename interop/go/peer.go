@@ -19,18 +19,24 @@
 //	exchange=N     both at once          echo           write back all that comes until its end, print "echoed N"
 //	end            read until the end    print=TEXT     print TEXT
 //	pause          wait for a line on standard input; for its end too, so that nothing outlives its test
-//	close-write    the empty message that ends a message pipe's one direction
+//	send=N         N bytes in one write, which on a message pipe is one message
+//	late-read=MS   a read that is to end at its deadline, print "timed out"
+//	late-write=MS  writes without end, one of which is to end at its deadline, print "timed out"
+//	close-write    the empty message that ends a message pipe's one direction, print "half closed"
+//	disconnect     cut the client off, print "disconnected"
 //	close          close the pipe, print "closed"
 package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/Microsoft/go-winio"
@@ -95,7 +101,7 @@ func serve(name string, config *winio.PipeConfig, times int, words []string) err
 	defer listener.Close()
 	// go-winio holds its name with an instance that it never serves. Windows 8 and later let nobody connect to that
 	// one; Wine does, and the first client would hang there. So be the first client.
-	if os.Getenv("NPIPE_WINE") != "" {
+	if syscall.NewLazyDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil {
 		timeout := time.Second
 		if pipe, err := winio.DialPipe(name, &timeout); err == nil {
 			pipe.Close()
@@ -130,7 +136,9 @@ func do(pipe net.Conn, words []string) error {
 			if err == io.EOF {
 				line, err = "the end", nil
 			}
-			fmt.Printf("heard %s\n", strings.TrimRight(line, "\r\n"))
+			if err == nil {
+				fmt.Printf("heard %s\n", strings.TrimRight(line, "\r\n"))
+			}
 		case "write":
 			err = write(pipe, number(value))
 		case "read":
@@ -146,6 +154,23 @@ func do(pipe net.Conn, words []string) error {
 			var total int64
 			total, err = io.Copy(pipe, reader)
 			fmt.Printf("echoed %d\n", total)
+		case "send":
+			_, err = pipe.Write(patterned(number(value)))
+		case "late-read":
+			var length int
+			pipe.SetReadDeadline(later(value))
+			length, err = reader.Read(make([]byte, 1))
+			if err = timedOut(err); err == nil && length > 0 {
+				err = errors.New("a byte came")
+			}
+			pipe.SetReadDeadline(time.Time{})
+		case "late-write":
+			pipe.SetWriteDeadline(later(value))
+			for err == nil {
+				_, err = pipe.Write(make([]byte, 16384))
+			}
+			err = timedOut(err)
+			pipe.SetWriteDeadline(time.Time{})
 		case "end":
 			if _, err = io.Copy(io.Discard, reader); err == nil {
 				fmt.Println("the end")
@@ -159,7 +184,13 @@ func do(pipe net.Conn, words []string) error {
 			if !can {
 				return fmt.Errorf("no CloseWrite on a byte pipe")
 			}
-			err = half.CloseWrite()
+			if err = half.CloseWrite(); err == nil {
+				fmt.Println("half closed")
+			}
+		case "disconnect":
+			if err = pipe.(winio.PipeConn).Disconnect(); err == nil {
+				fmt.Println("disconnected")
+			}
 		case "close":
 			err = pipe.Close()
 			fmt.Println("closed")
@@ -173,11 +204,32 @@ func do(pipe net.Conn, words []string) error {
 	return nil
 }
 
-func write(pipe net.Conn, count int) error {
+// An error that is the deadline's is what was asked for.
+func timedOut(err error) error {
+	if err == nil {
+		return errors.New("it did not time out")
+	}
+	if !errors.Is(err, winio.ErrTimeout) {
+		return err
+	}
+	fmt.Println("timed out")
+	return nil
+}
+
+func later(milliseconds string) time.Time {
+	return time.Now().Add(time.Duration(number(milliseconds)) * time.Millisecond)
+}
+
+func patterned(count int) []byte {
 	bytes := make([]byte, count)
 	for i := range bytes {
 		bytes[i] = pattern(i)
 	}
+	return bytes
+}
+
+func write(pipe net.Conn, count int) error {
+	bytes := patterned(count)
 	for at := 0; at < count; at += 16384 {
 		end := at + 16384
 		if end > count {

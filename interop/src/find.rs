@@ -4,26 +4,31 @@
 //! * `NPIPE_DOTNET_PROGRAMS`: the directory of the programs of `interop/csharp`, compiled.
 //! * `NPIPE_DOTNET_OTHERS`: further ones that run the same programs, with `|` between them; they hold the conversation of
 //!   the examples.
+//! * `NPIPE_GO`: the program of `interop/go`, built. Windows only, as go-winio is.
+//! * `NPIPE_NODE`, `NPIPE_PYTHON`: what runs the scripts of `interop/node` and `interop/python`.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-pub const VARIABLES: [&str; 3] = [
+pub const DOTNET: [&str; 3] = [
     "NPIPE_DOTNET",
     "NPIPE_DOTNET_PROGRAMS",
     "NPIPE_DOTNET_OTHERS",
 ];
+pub const GO: &str = "NPIPE_GO";
+pub const NODE: &str = "NPIPE_NODE";
+pub const PYTHON: &str = "NPIPE_PYTHON";
 
 /// What runs the programs, and where they are.
 pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
-    let [first, programs, others] = VARIABLES.map(env::var);
+    let [first, programs, others] = DOTNET.map(env::var);
     if let (Ok(first), Ok(programs)) = (first, programs) {
         let others = others.unwrap_or_default();
         let others = others.split('|').filter(|other| !other.is_empty());
         let all = std::iter::once(first.as_str()).chain(others);
         return Some((all.map(PathBuf::from).collect(), programs.into()));
     }
-    let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lab");
+    let lab = lab();
     let fetched = lab.join("dotnet-8/dnv/net/runtime/.net/dotnet");
     [
         ("programs-sdk", installed()),
@@ -39,6 +44,29 @@ pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
         let complete = programs.join("Peer.dll").is_file();
         complete.then_some((vec![dotnet?], programs))
     })
+}
+
+pub fn go() -> Option<PathBuf> {
+    said(GO).or_else(|| {
+        let built = lab().join("go-windows/peer.exe");
+        Some(built).filter(|built| cfg!(windows) && built.is_file())
+    })
+}
+
+pub fn node() -> Option<PathBuf> {
+    said(NODE).or_else(|| program("node"))
+}
+
+pub fn python() -> Option<PathBuf> {
+    said(PYTHON).or_else(|| program("python3"))
+}
+
+fn said(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from)
+}
+
+fn lab() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lab")
 }
 
 fn installed() -> Option<PathBuf> {

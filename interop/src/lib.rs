@@ -1,6 +1,7 @@
 //! The foreign peers that the interop tests start, and how a test talks to them.
 //!
-//! A peer is a program of `interop/csharp`, or one of the library's examples. Every wait for one has an end, and it
+//! A peer is a program of `interop/csharp`, `interop/go`, `interop/node` or `interop/python`, or one of the library's
+//! examples. Every wait for one has an end, and it
 //! is ended with its test. Where the peers come from is in `find.rs`: `cargo xtask test` sets them up; where there are
 //! none, the tests that need them are marked as ignored, "left out".
 
@@ -11,12 +12,14 @@ use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use npipe::PipeStream;
 
 /// How long a peer may take for anything. Under Wine on a busy machine, .NET takes seconds to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,6 +89,34 @@ impl Dotnet {
     }
 }
 
+/// Starts the go-winio peer, which does what the words say: see `interop/go/peer.go`.
+///
+/// # Panics
+///
+/// Where there is none, as all of these: their tests are marked like those of [`Dotnet`].
+pub fn go(words: &[&str]) -> Peer {
+    Peer::run(found(find::go(), "Go peer"), words)
+}
+
+/// Starts the Node peer: see `interop/node/peer.js`.
+pub fn node(words: &[&str]) -> Peer {
+    script(found(find::node(), "Node"), "node/peer.js", words)
+}
+
+/// Starts the Python peer: see `interop/python/peer.py`.
+pub fn python(words: &[&str]) -> Peer {
+    script(found(find::python(), "Python"), "python/peer.py", words)
+}
+
+fn found(program: Option<PathBuf>, what: &str) -> PathBuf {
+    program.unwrap_or_else(|| panic!("there is no {what}: `cargo xtask test` sets one up"))
+}
+
+fn script(interpreter: PathBuf, script: &str, words: &[&str]) -> Peer {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    Peer::start(Command::new(interpreter).arg(script).args(words))
+}
+
 /// A peer that is running. Dropped, it ends.
 #[derive(Debug)]
 pub struct Peer {
@@ -94,6 +125,7 @@ pub struct Peer {
     input: Option<ChildStdin>,
     output: Lines,
     remarks: Lines,
+    leaves: Option<PathBuf>,
 }
 
 impl Peer {
@@ -116,7 +148,16 @@ impl Peer {
             remarks: lines(child.stderr.take().expect("it is a pipe")),
             child,
             what,
+            leaves: None,
         }
+    }
+
+    /// Takes away the socket that it leaves at its path, if it is a server, and does not do so itself or is killed.
+    pub fn leaving(mut self, pipe: &str) -> Peer {
+        if cfg!(unix) {
+            self.leaves = Some(path(pipe).into());
+        }
+        self
     }
 
     /// The next line that it prints, or `None` when its output has ended.
@@ -191,6 +232,9 @@ impl Drop for Peer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(path) = &self.leaves {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -247,6 +291,53 @@ pub fn name(what: &str) -> String {
     let random = RandomState::new().build_hasher().finish() as u32;
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("npipe-{what}-{:x}-{random:x}-{count:x}", std::process::id())
+}
+
+/// Everything until the end, which has to be an end of file and no error.
+pub fn read_to_the_end(mut stream: &PipeStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).unwrap();
+    all
+}
+
+/// One line, without its end.
+pub fn hear(reader: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    line.trim_end_matches(['\r', '\n']).to_owned()
+}
+
+/// Writes `count` bytes of the pattern from one thread while another reads as many, which have to be the same.
+pub fn exchange(stream: &PipeStream, count: usize) {
+    let sent = pattern(count);
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| (&mut &*stream).write_all(&sent));
+        let mut got = vec![0; count];
+        (&mut &*stream).read_exact(&mut got).unwrap();
+        writing.join().unwrap().unwrap();
+        assert!(got == sent, "what came is not what was sent");
+    });
+}
+
+/// Writes back all that comes until its end, and tells how much it was.
+pub fn echo(stream: &PipeStream) -> usize {
+    let mut buffer = [0; 16_384];
+    let mut total = 0;
+    loop {
+        let length = (&mut &*stream).read(&mut buffer).unwrap();
+        if length == 0 {
+            return total;
+        }
+        (&mut &*stream).write_all(&buffer[..length]).unwrap();
+        total += length;
+    }
+}
+
+/// What the peers are given that take the system's own path.
+pub fn path(name: &str) -> String {
+    let name = npipe::PipeName::new(name).expect("it is a good name");
+    let path = name.os_path().to_str().expect("it is ASCII");
+    path.to_owned()
 }
 
 /// The bytes that the peers write, and expect to read.

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use npipe::{ListenOptions, PipeListener, PipeStream, Security};
-use npipe_interop::{Dotnet, Peer, name, pattern, watchdog};
+use npipe_interop::{Dotnet, Peer, exchange, name, pattern, read_to_the_end, watchdog};
 
 const MIB: usize = 1 << 20;
 
@@ -15,7 +15,9 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// A .NET server for one client, and our stream to it.
 fn dotnet_serves(words: &[&str]) -> (Peer, PipeStream) {
     let pipe = name("dotnet");
-    let server = Dotnet::first().peer(&[&["serve", &pipe], words].concat());
+    let server = Dotnet::first()
+        .peer(&[&["serve", &pipe], words].concat())
+        .leaving(&pipe);
     server.expect("ready");
     let stream = PipeStream::connect(&pipe).unwrap();
     server.expect("connected");
@@ -37,25 +39,6 @@ fn listener() -> (String, PipeListener) {
     (pipe, listener)
 }
 
-/// Everything until the end, which has to be an end of file and no error.
-fn read_to_the_end(mut stream: &PipeStream) -> Vec<u8> {
-    let mut all = Vec::new();
-    stream.read_to_end(&mut all).unwrap();
-    all
-}
-
-/// Writes the pattern from one thread while another reads it back.
-fn exchange(stream: &PipeStream) {
-    let sent = pattern(MIB);
-    thread::scope(|scope| {
-        let writing = scope.spawn(|| (&mut &*stream).write_all(&sent));
-        let mut got = vec![0; MIB];
-        (&mut &*stream).read_exact(&mut got).unwrap();
-        writing.join().unwrap().unwrap();
-        assert!(got == sent, "what came back is not what was sent");
-    });
-}
-
 #[test]
 #[cfg_attr(
     not(dotnet),
@@ -70,14 +53,14 @@ fn one_mebibyte_is_echoed_by_dotnet() {
         &["async", "echo"],
     ] {
         let (server, stream) = dotnet_serves(sizes);
-        exchange(&stream);
+        exchange(&stream, MIB);
         drop(stream);
         server.expect(&format!("echoed {MIB}"));
         server.finish();
     }
     let (pipe, listener) = listener();
     let (client, stream) = dotnet_connects(&pipe, &listener, &["echo"]);
-    exchange(&stream);
+    exchange(&stream, MIB);
     drop(stream);
     client.expect(&format!("echoed {MIB}"));
     client.finish();
@@ -93,13 +76,13 @@ fn one_mebibyte_each_way_at_once() {
     let words = ["async", &format!("exchange={MIB}")];
     let (pipe, listener) = listener();
     let (client, stream) = dotnet_connects(&pipe, &listener, &words);
-    exchange(&stream);
+    exchange(&stream, MIB);
     let said = client.finish();
     assert!(said.contains(&format!("read {MIB}")), "{said:?}");
     assert_eq!(read_to_the_end(&stream), b"");
 
     let (server, stream) = dotnet_serves(&words);
-    exchange(&stream);
+    exchange(&stream, MIB);
     let said = server.finish();
     assert!(said.contains(&format!("read {MIB}")), "{said:?}");
     assert_eq!(read_to_the_end(&stream), b"");

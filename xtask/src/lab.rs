@@ -43,14 +43,15 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             Err(error) => missing.push(format!("{what}: {error:#}")),
         }
     }
-    // Further peers, for which no chore waits.
     for (what, found) in [
+        ("Node", lab.node()),
+        ("Python", lab.python()),
         ("Go peer for Windows", lab.go_peer_windows()),
         ("Node for Windows", lab.node_windows()),
     ] {
         match found {
             Ok(path) => ui::say(&format!("{what}: {}", path.display())),
-            Err(error) => ui::note(&format!("doing without the {what}: {error:#}")),
+            Err(error) => missing.push(format!("{what}: {error:#}")),
         }
     }
     if missing.is_empty() {
@@ -98,6 +99,16 @@ impl<'a> Lab<'a> {
     /// What counts system calls.
     pub fn strace(&self) -> Result<()> {
         packages::install(self, &["strace"])
+    }
+
+    /// The machine's own Node.
+    pub fn node(&self) -> Result<PathBuf> {
+        packages::program(self, "node", "nodejs")
+    }
+
+    /// The machine's own Python.
+    pub fn python(&self) -> Result<PathBuf> {
+        packages::program(self, "python3", "python3")
     }
 
     /// A Windows: what builds for it, and the Wine that runs it.

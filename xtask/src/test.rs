@@ -26,29 +26,52 @@ pub fn run(place: &Place) -> Result<ExitCode> {
     let mut found = |what: &str, error: anyhow::Error| {
         left_out.push(format!("{what}: {error:#}"));
     };
-    let (dotnet, windows, dotnet_windows) = {
-        let lab = Lab::open(place)?;
-        let dotnet = lab.dotnet().unwrap_or_else(|error| {
-            found("the tests with .NET", error);
+    let lab = Lab::open(place)?;
+    let dotnet = lab.dotnet().unwrap_or_else(|error| {
+        found("the tests with .NET", error);
+        Vec::new()
+    });
+    // How the tests of `interop` are told of them: see `interop/src/find.rs`.
+    let mut peers = Vec::new();
+    for (variable, what, peer) in [
+        ("NPIPE_NODE", "the tests with Node", lab.node()),
+        ("NPIPE_PYTHON", "the tests with Python", lab.python()),
+    ] {
+        match peer {
+            Ok(peer) => peers.push((variable, peer)),
+            Err(error) => found(what, error),
+        }
+    }
+    if cfg!(target_os = "linux") {
+        lab.strace()
+            .unwrap_or_else(|error| found("the counts of system calls", error));
+    }
+    let windows = lab
+        .windows()
+        .map_err(|error| found("the tests on Windows (Wine)", error))
+        .ok();
+    let mut dotnet_windows = Vec::new();
+    let mut peers_windows = Vec::new();
+    if windows.is_some() {
+        dotnet_windows = lab.dotnet_windows().unwrap_or_else(|error| {
+            found("the tests with .NET for Windows", error);
             Vec::new()
         });
-        if cfg!(target_os = "linux") {
-            lab.strace()
-                .unwrap_or_else(|error| found("the counts of system calls", error));
+        for (variable, what, peer) in [
+            (
+                "NPIPE_NODE",
+                "the tests with Node for Windows",
+                lab.node_windows(),
+            ),
+            ("NPIPE_GO", "the tests with go-winio", lab.go_peer_windows()),
+        ] {
+            match peer {
+                Ok(peer) => peers_windows.push((variable, peer)),
+                Err(error) => found(what, error),
+            }
         }
-        let windows = lab
-            .windows()
-            .map_err(|error| found("the tests on Windows (Wine)", error))
-            .ok();
-        let dotnet_windows = match windows {
-            Some(_) => lab.dotnet_windows().unwrap_or_else(|error| {
-                found("the tests with .NET for Windows", error);
-                Vec::new()
-            }),
-            None => Vec::new(),
-        };
-        (dotnet, windows, dotnet_windows)
-    };
+    }
+    drop(lab);
 
     let mut all = Vec::new();
     let here = std::env::consts::OS;
@@ -60,6 +83,7 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         .env("CARGO_TARGET_DIR", &place.target)
         .current_dir(&place.root);
     Dotnet::tell_tests(&dotnet, &mut native, |path| path.display().to_string());
+    native.envs(peers);
     all.push((here.to_owned(), Counts::of(&mut native)?));
 
     if let Some(toolchain) = windows {
@@ -73,6 +97,9 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             .args(["--workspace", "--exclude", "xtask", "--tests"])
             .args(["--all-features", "--no-fail-fast"]);
         Dotnet::tell_tests(&dotnet_windows, &mut tests, wine::windows_path);
+        for (variable, peer) in &peers_windows {
+            tests.env(variable, wine::windows_path(peer));
+        }
         let counts = Counts::of(&mut wine::session(place, &tests))?;
         all.push(("windows (Wine)".to_owned(), counts));
     }

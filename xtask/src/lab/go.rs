@@ -7,7 +7,6 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::{Lab, packages};
-use crate::place::find_program;
 
 pub fn peer_windows(lab: &Lab) -> Result<PathBuf> {
     let source = lab.place.root.join("interop/go");
@@ -17,10 +16,7 @@ pub fn peer_windows(lab: &Lab) -> Result<PathBuf> {
         recipe += &fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     }
     let made = lab.step("go-windows", &recipe, |dir| {
-        if find_program("go").is_none() {
-            packages::install(lab, &["golang-go"]).context("there is no Go here")?;
-        }
-        let mut build = Command::new("go");
+        let mut build = Command::new(packages::program(lab, "go", "golang-go")?);
         build
             .args(["build", "-trimpath", "-mod=readonly", "-o"])
             .arg(dir.join("peer.exe"))

@@ -6,8 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Lab, dotnet, peers};
-use crate::place::find_program;
+use super::{Lab, dotnet, packages, peers};
 use crate::process::output;
 
 /// One file of a package, with the hash that the package must have.
@@ -75,8 +74,8 @@ impl Packed {
     }
 
     fn fetch(&self, lab: &Lab, dir: &Path) -> Result<()> {
-        let npm = find_program("npm")
-            .with_context(|| format!("{} comes with npm, which is not here", self.says))?;
+        let npm = packages::program(lab, "npm", "npm")
+            .with_context(|| format!("{} comes with npm", self.says))?;
         let mut pack = Command::new(npm);
         pack.args(["pack", "--silent", self.package])
             .current_dir(dir);

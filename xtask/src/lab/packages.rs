@@ -1,12 +1,13 @@
 //! Debian packages: installed when they are missing, and only then.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::Lab;
-use crate::place::{is_debian, is_root};
+use crate::place::{find_program, is_debian, is_root};
 use crate::process::output;
 use crate::ui;
 
@@ -42,6 +43,14 @@ pub fn install(lab: &Lab, packages: &[&str]) -> Result<()> {
         .args(["install", "--yes", "--no-install-recommends", "--no-remove"])
         .args(&missing);
     lab.fetched(&mut install, &format!("installing {list}"), "apt")
+}
+
+/// The path of a program, which `package` has where it is missing.
+pub fn program(lab: &Lab, program: &str, package: &str) -> Result<PathBuf> {
+    if find_program(program).is_none() {
+        install(lab, &[package]).with_context(|| format!("there is no {program} here"))?;
+    }
+    find_program(program).with_context(|| format!("{package} has brought no {program}"))
 }
 
 fn installed(package: &str) -> bool {
