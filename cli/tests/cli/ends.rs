@@ -422,11 +422,7 @@ fn a_signal_leaves_no_socket_behind() {
         };
         assert!(std::path::Path::new(&path).exists());
         let _client = connect(&name);
-        let killed = std::process::Command::new("kill")
-            .arg(run.id().to_string())
-            .status()
-            .unwrap();
-        assert!(killed.success());
+        assert!(run.terminate());
         let ended = run.wait();
         assert_eq!(ended.code, None, "it is ended by the signal: {ended:?}");
         assert!(!std::path::Path::new(&path).exists());
