@@ -729,7 +729,8 @@ pub(super) fn open_root(root: &str) -> io::Result<OwnedHandle> {
             FILE_SHARE_READ | FILE_SHARE_WRITE,
             null(),
             OPEN_EXISTING,
-            FILE_FLAG_OVERLAPPED,
+            // It is a directory, which CreateFile opens with FILE_FLAG_BACKUP_SEMANTICS alone.
+            FILE_FLAG_OVERLAPPED | FILE_FLAG_BACKUP_SEMANTICS,
             null_mut(),
         ))
     }
@@ -1122,7 +1123,7 @@ pub(super) fn list(mut each: impl FnMut(Found)) -> io::Result<()> {
             FILE_SHARE_READ | FILE_SHARE_WRITE,
             null(),
             OPEN_EXISTING,
-            0,
+            FILE_FLAG_BACKUP_SEMANTICS,
             null_mut(),
         ))
     }?;
