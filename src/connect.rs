@@ -94,7 +94,7 @@ pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<C
                     ErrorKind::PermissionDenied,
                     OPERATION,
                     name,
-                    "the pipe is there, and its security does not let this user in",
+                    "the pipe is there, and its security does not let this user in (or it goes one way alone, and not this one)",
                     source,
                 ));
             }

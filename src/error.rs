@@ -34,15 +34,7 @@ pub(crate) fn because(
     pipe: impl fmt::Display,
     why: impl Into<String>,
 ) -> io::Error {
-    io::Error::new(
-        kind,
-        PipeError {
-            operation,
-            pipe: pipe.to_string(),
-            why: why.into(),
-            source: None,
-        },
-    )
+    make(kind, operation, pipe, why, None)
 }
 
 /// An error of the system, explained: `kind` and `why` are ours, `source` keeps the system's own.
@@ -53,13 +45,23 @@ pub(crate) fn explained(
     why: impl Into<String>,
     source: io::Error,
 ) -> io::Error {
+    make(kind, operation, pipe, why, Some(source))
+}
+
+fn make(
+    kind: io::ErrorKind,
+    operation: &'static str,
+    pipe: impl fmt::Display,
+    why: impl Into<String>,
+    source: Option<io::Error>,
+) -> io::Error {
     io::Error::new(
         kind,
         PipeError {
             operation,
             pipe: pipe.to_string(),
             why: why.into(),
-            source: Some(source),
+            source,
         },
     )
 }

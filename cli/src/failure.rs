@@ -81,10 +81,17 @@ impl Failure {
                 "start its server first, or wait for it with --wait; `npipe list` shows the pipes there are",
             ),
             ErrorKind::TimedOut => (TIMED_OUT, "give it longer with --timeout 30s, or none"),
-            ErrorKind::PermissionDenied => (
+            ErrorKind::PermissionDenied if is_of_the_system(error) => (
                 NOT_ALLOWED,
                 "run as the server's user, or have the server listen with --security everyone",
             ),
+            ErrorKind::PermissionDenied => (
+                NOT_ALLOWED,
+                "if the expectation is right, somebody else has taken the name",
+            ),
+            ErrorKind::AddrInUse if error.to_string().contains("choose another") => {
+                (NAME_TAKEN, "")
+            }
             ErrorKind::AddrInUse => (NAME_TAKEN, "choose another name, or end that server"),
             ErrorKind::InvalidInput | ErrorKind::Unsupported => (USAGE, ""),
             _ => (IO, ""),
@@ -122,4 +129,12 @@ impl Failure {
         }
         self.code
     }
+}
+
+/// Whether the system has refused, rather than the library on our behalf.
+fn is_of_the_system(error: &io::Error) -> bool {
+    let source = error.get_ref().and_then(|inner| inner.source());
+    source
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|source| source.raw_os_error().is_some())
 }

@@ -29,14 +29,24 @@ const MAN: &str = r"Examples:
 #[command(after_help = MAN)]
 pub struct Man {}
 
+fn visible(whole: &Command) -> impl Iterator<Item = &Command> {
+    whole
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+}
+
 fn print(bytes: &[u8]) -> failure::Result {
     io::stdout().write_all(bytes).map_err(Failure::stdout)
 }
 
 impl Completions {
-    pub fn run(self, mut whole: Command) -> failure::Result {
+    pub fn run(self, whole: Command) -> failure::Result {
+        // The generators show hidden commands too.
+        let mut visible = Command::new("npipe")
+            .args(whole.get_arguments().cloned())
+            .subcommands(visible(&whole).cloned());
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut whole, "npipe", &mut script);
+        clap_complete::generate(self.shell, &mut visible, "npipe", &mut script);
         print(&script)
     }
 }
@@ -53,7 +63,7 @@ impl Man {
             main.render_synopsis_section(&mut page)?;
             main.render_options_section(&mut page)?;
             section(&mut page, "EXAMPLES", whole.get_after_help())?;
-            for command in whole.get_subcommands() {
+            for command in visible(&whole) {
                 let heading = format!("npipe {}", command.get_name()).to_uppercase();
                 writeln!(page, ".SH \"{heading}\"")?;
                 if let Some(about) = command.get_about() {

@@ -96,7 +96,7 @@ impl Tap {
 }
 
 /// So many events wait to be shown. A slow terminal holds up what passes, rather than that memory grows.
-const QUEUE: usize = 64;
+const QUEUE: usize = 16;
 
 /// The one thread that shows, in the order in which things happened.
 #[derive(Clone, Debug)]

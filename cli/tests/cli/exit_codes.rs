@@ -174,6 +174,10 @@ fn not_the_expected_server_is_5() {
     let name = name("whose");
     let _server = PipeListener::bind(&name).unwrap();
     let other = if cfg!(unix) { "54321" } else { "S-1-5-19" };
-    fails(&["connect", "--expect-server", other, &name], 5, &[&name]);
+    fails(
+        &["connect", "--expect-server", other, &name],
+        5,
+        &[&name, "somebody else has taken the name"],
+    );
     fails(&["connect", "--expect-server", "somebody", &name], 2, &[]);
 }

@@ -185,15 +185,23 @@ impl Running {
     }
 }
 
+#[cfg(unix)]
+impl Running {
+    /// Sends SIGTERM, by the `kill` that every shell has: a program of that name is not on every machine.
+    pub fn terminate(&self) -> bool {
+        Command::new("sh")
+            .args(["-c", &format!("kill {}", self.id())])
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // Asked first, so that it takes its socket's file along; then made to.
         #[cfg(unix)]
-        if self.is_running() {
-            let asked = Command::new("kill").arg(self.id().to_string()).status();
-            if asked.is_ok_and(|status| status.success()) {
-                let _ = self.child.wait();
-            }
+        if self.is_running() && self.terminate() {
+            let _ = self.child.wait();
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

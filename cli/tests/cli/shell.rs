@@ -10,6 +10,7 @@ fn completions_know_every_command() {
         for word in ["connect", "listen", "relay", "tap", "exit-on-eof"] {
             assert!(script.text().contains(word), "{shell} lacks {word}");
         }
+        assert!(!script.text().contains("bench-server"), "{shell}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags,
@@ -245,21 +245,25 @@ pub(super) struct Peer {
     pub(super) gid: u32,
 }
 
-/// `SO_PEERCRED` (unix(7)).
+/// `SO_PEERCRED` (unix(7)). Not rustix's, in which a process is never 0: one of another pid namespace is.
 #[cfg(target_os = "linux")]
 pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
-    let credentials = sockopt::socket_peercred(socket)?;
+    let mut peer = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    getsockopt(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, &mut peer)?;
     Ok(Peer {
-        pid: Some(credentials.pid.as_raw_nonzero().get().unsigned_abs()),
-        uid: credentials.uid.as_raw(),
-        gid: credentials.gid.as_raw(),
+        pid: u32::try_from(peer.pid).ok().filter(|&pid| pid != 0),
+        uid: peer.uid,
+        gid: peer.gid,
     })
 }
 
 /// `getpeereid(3)`, and on macOS `LOCAL_PEERPID`.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
-    use rustix::fd::AsRawFd;
     let (mut uid, mut gid) = (0, 0);
     // SAFETY: an open socket, and two locals to be written to.
     if unsafe { libc::getpeereid(socket.as_raw_fd(), &mut uid, &mut gid) } != 0 {
@@ -268,22 +272,34 @@ pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
     #[cfg(target_vendor = "apple")]
     let pid = {
         let mut pid: libc::pid_t = 0;
-        let mut length = size_of::<libc::pid_t>() as libc::socklen_t;
-        // SAFETY: an open socket, and locals to be written to, of the size that is said.
-        let told = unsafe {
-            libc::getsockopt(
-                socket.as_raw_fd(),
-                libc::SOL_LOCAL,
-                libc::LOCAL_PEERPID,
-                (&raw mut pid).cast(),
-                &mut length,
-            )
-        };
-        u32::try_from(pid).ok().filter(|&pid| told == 0 && pid != 0)
+        getsockopt(socket, libc::SOL_LOCAL, libc::LOCAL_PEERPID, &mut pid)?;
+        u32::try_from(pid).ok().filter(|&pid| pid != 0)
     };
     #[cfg(not(target_vendor = "apple"))]
     let pid = None;
     Ok(Peer { pid, uid, gid })
+}
+
+/// `getsockopt(2)` of an option that is a plain structure of integers.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn getsockopt<T: Copy>(socket: &OwnedFd, level: i32, option: i32, value: &mut T) -> io::Result<()> {
+    let mut length = size_of::<T>() as libc::socklen_t;
+    // SAFETY: an open socket, and a local of the size that is said; the callers' types are of integers, for which all
+    // that the system may write is valid.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw mut *value).cast(),
+            &mut length,
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// How long a blocking `connect` of this socket waits for room in the server's queue (None: for ever).

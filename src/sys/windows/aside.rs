@@ -14,6 +14,9 @@ use crate::lane::{Cancelled, Operation, Waited, Waker};
 /// How often work that has just begun, and was not in the system yet to be cancelled, is told again.
 const TELL_AGAIN: Duration = Duration::from_millis(5);
 
+/// How long it is told.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What the one who waits and the thread that works have in common.
 #[derive(Debug)]
 struct Aside {
@@ -69,10 +72,13 @@ impl Aside {
         })
     }
 
-    /// Ends the flush, and waits until its thread has let go of the pipe.
-    fn stop(&self) -> io::Result<()> {
+    /// Ends the flush, and waits until its thread has let go of the pipe. The system does so at once; if it ever did
+    /// not, the thread is left to it, with all that it needs (None).
+    fn stop(&self) -> Option<io::Result<()>> {
+        let last = Instant::now().checked_add(PATIENCE);
         loop {
-            if let Some(result) = self.result() {
+            let result = self.result();
+            if result.is_some() || last.is_some_and(|last| Instant::now() >= last) {
                 return result;
             }
             if let Some(thread) = &*self.at_it.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -130,7 +136,7 @@ impl Operation for Drain<'_> {
     }
 
     fn cancel(&mut self) -> Cancelled<()> {
-        match self.flush.take().map(|flush| flush.stop()) {
+        match self.flush.take().and_then(|flush| flush.stop()) {
             None => Cancelled::Nothing,
             Some(Err(error)) if os::is_cancelled(&error) => Cancelled::Nothing,
             Some(result) => Cancelled::Finished(result),

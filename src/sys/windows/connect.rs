@@ -141,7 +141,15 @@ impl Connector {
             });
             if mode == PipeMode::Message && directions.read {
                 // Reads that lose boundaries would lose empty messages too.
-                os::set_message_read_mode(&handle)?;
+                os::set_message_read_mode(&handle).map_err(|error| {
+                    match os::code(&error) {
+                        ERROR_ACCESS_DENIED => io::Error::new(
+                            io::ErrorKind::PermissionDenied,
+                            "to read messages takes FILE_WRITE_ATTRIBUTES (0x100), which the access mask lacks",
+                        ),
+                        _ => error,
+                    }
+                })?;
             }
             Ok((mode, unbuffered))
         };

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
+use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_PIPE_BUSY};
 use windows_sys::Win32::System::Pipes::PIPE_UNLIMITED_INSTANCES;
 
 use super::os::{self, Instance, Listening, Overlapped, Packet, Port};
@@ -21,6 +21,7 @@ use super::security;
 use super::stream::Stream;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
 use crate::listener::Slots;
+use crate::stream::Part;
 use crate::{ListenOptions, PipeInfo, PipeMode, PipeName, error};
 
 const OPERATION: &str = "bind";
@@ -56,6 +57,8 @@ pub(crate) struct Listener {
 struct State {
     pending: Vec<Pending>,
     ready: VecDeque<OwnedHandle>,
+    /// To which nobody came and nobody will: closed once there are others in their place.
+    spent: Vec<OwnedHandle>,
     closed: bool,
 }
 
@@ -106,11 +109,13 @@ impl Listener {
             security: security::descriptor(options, name)?,
         };
         let first = instance.create(true).map_err(|source| {
-            if os::code(&source) != ERROR_ACCESS_DENIED {
-                return fail(source);
-            }
-            // Both "it is there" and "you may not" are ACCESS_DENIED.
-            if os::exists(&os::wide(name.os_path())) {
+            // ACCESS_DENIED is both "it is there" and "you may not".
+            let taken = match os::code(&source) {
+                ERROR_ACCESS_DENIED => os::exists(&os::wide(name.os_path())),
+                ERROR_ALREADY_EXISTS | ERROR_PIPE_BUSY => true,
+                _ => return fail(source),
+            };
+            if taken {
                 let why = "another server has this name";
                 error::explained(ErrorKind::AddrInUse, OPERATION, name, why, source)
             } else {
@@ -176,12 +181,20 @@ impl Listener {
         // the call below says that none will.
         match unsafe { os::listen(&pending.handle, overlapped) }? {
             Listening::Pending => state.pending.push(pending),
-            Listening::Connected => match self.port.post(overlapped) {
-                // In its turn, behind those whose packets are there already.
-                Ok(()) => state.pending.push(pending),
-                // Out of its turn, and not lost.
-                Err(_) => state.ready.push_back(pending.handle),
-            },
+            Listening::Connected => {
+                let nothing = Part {
+                    len: 0,
+                    complete: true,
+                };
+                // SAFETY: no operation is pending; the call has left the OVERLAPPED as if one were.
+                unsafe { os::finish(overlapped, nothing) };
+                match self.port.post(overlapped) {
+                    // In its turn, behind those whose packets are there already.
+                    Ok(()) => state.pending.push(pending),
+                    // Out of its turn, and not lost.
+                    Err(_) => state.ready.push_back(pending.handle),
+                }
+            }
         }
         Ok(())
     }
@@ -191,6 +204,7 @@ impl Listener {
         loop {
             let waiting = state.pending.len() + state.ready.len();
             if waiting >= self.backlog.min(slots.free()) {
+                state.spent.clear();
                 return Ok(());
             }
             self.put_up(state, None)?;
@@ -238,6 +252,7 @@ impl Listener {
         let mut state = self.state();
         state.closed = true;
         state.ready.clear();
+        state.spent.clear();
         for pending in &state.pending {
             // SAFETY: it was started, and its packet has not been taken out yet.
             unsafe { os::cancel(&pending.handle, pending.overlapped.get()) };
@@ -259,9 +274,20 @@ impl Listener {
     /// Takes in what came out of the port.
     fn arrived(&self, overlapped: *mut Overlapped) {
         let mut state = self.state();
-        if let Some(pending) = state.take(overlapped) {
-            // An instance that failed without a client has an end of file for whoever reads it; but none is known to.
+        let Some(pending) = state.take(overlapped) else {
+            return;
+        };
+        // SAFETY: its packet has come, so that nobody writes to it any more.
+        let came = match unsafe { os::progress(&pending.handle, pending.overlapped.get()) } {
+            Poll::Ready(Ok(_)) => true,
+            // It came and left; what it wrote is there.
+            Poll::Ready(Err(error)) => os::is_end(&error),
+            Poll::Pending => false,
+        };
+        if came {
             state.ready.push_back(pending.handle);
+        } else {
+            state.spent.push(pending.handle);
         }
     }
 }

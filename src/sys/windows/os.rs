@@ -410,7 +410,8 @@ impl Instance {
             },
             SecurityQualityOfService: null(),
         };
-        let mut access = SYNCHRONIZE;
+        // To look at the pipe, whichever way it goes.
+        let mut access = SYNCHRONIZE | FILE_READ_ATTRIBUTES;
         let mut share = 0;
         if self.directions.read {
             access |= GENERIC_READ;
@@ -732,7 +733,8 @@ pub(super) fn open_root(root: &str) -> io::Result<OwnedHandle> {
             FILE_SHARE_READ | FILE_SHARE_WRITE,
             null(),
             OPEN_EXISTING,
-            FILE_FLAG_OVERLAPPED,
+            // It is a directory, which CreateFile opens with FILE_FLAG_BACKUP_SEMANTICS alone.
+            FILE_FLAG_OVERLAPPED | FILE_FLAG_BACKUP_SEMANTICS,
             null_mut(),
         ))
     }
@@ -1125,7 +1127,7 @@ pub(super) fn list(mut each: impl FnMut(Found)) -> io::Result<()> {
             FILE_SHARE_READ | FILE_SHARE_WRITE,
             null(),
             OPEN_EXISTING,
-            0,
+            FILE_FLAG_BACKUP_SEMANTICS,
             null_mut(),
         ))
     }?;
