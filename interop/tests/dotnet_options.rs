@@ -293,14 +293,16 @@ fn a_dotnet_server_without_buffers_that_writes_its_mark_first_does_not_deadlock(
         assert_eq!(client.finish(), ["Hello from C#"]);
         server.finish();
 
-        // And one that writes a mark of its own before, as .NET would.
+        // And one that writes a mark of its own before, as .NET would, to a server that greets before it listens.
+        let words = [&["bom", "say=Welcome"], &words[2..]].concat();
         for mark in ["", MARK] {
             let (server, mut stream) = dotnet.serves(&words);
             stream.write_all(mark.as_bytes()).unwrap();
             stream.write_all(b"Hello from Rust\n").unwrap();
             server.expect("heard Hello from Rust");
             let mut reader = BufReader::new(&stream);
-            assert_eq!(hear_after_the_mark(&mut reader), "Hello from C#");
+            assert_eq!(hear_after_the_mark(&mut reader), "Welcome");
+            assert_eq!(hear(&mut reader), "Hello from C#");
             writeln!(&stream, "done").unwrap();
             server.expect("heard done");
             server.finish();
