@@ -4,6 +4,7 @@
 //   async          an asynchronous handle (PipeOptions.Asynchronous), which on Windows is what full duplex needs
 //   current-user   PipeOptions.CurrentUserOnly
 //   message        message mode, the reads too
+//   direction=D    In, Out or InOut, seen from this side (InOut unless said)
 //   in=N out=N     the buffer sizes of a server (0 and 0 unless said, as .NET has it)
 //   timeout=MS     how long a client waits for its server (10000 unless said)
 //   bom            the writer begins with a byte order mark: new StreamWriter(pipe, Encoding.UTF8)
@@ -16,6 +17,16 @@
 //   exchange=N     both at once          echo           write back all that comes until its end, print "echoed N"
 //   end            read until the end    print=TEXT     print TEXT
 //   pause          wait for a line on standard input; for its end too, so that nothing outlives its test
+//   writer         make the writer, which with "bom" sends its mark at once
+//   send=N         write N bytes in one piece, in message mode one message
+//   hear-message=N read one message through a buffer of N bytes, print "part K" for each piece, and "whole"
+//   is-connected   print "connected" or "not connected"
+//   drain          WaitForPipeDrain, print "drained"
+//   me             print "me USER"
+//   user           print "user USER", by GetImpersonationUserName
+//   as-client      print "me USER" from inside RunAsClient
+//   disconnect     cut the client off, print "disconnected"
+//   accept         wait for the next client, print "connected"
 //   close          close the pipe, print "closed"
 //
 // A server prints "ready" once a client can come, a client "connecting" before it waits, both "connected". Bytes follow a pattern, and what is read is
@@ -34,6 +45,7 @@ class Peer
 
     static PipeOptions options = PipeOptions.None;
     static PipeTransmissionMode mode = PipeTransmissionMode.Byte;
+    static PipeDirection direction = PipeDirection.InOut;
     static int inSize = 0;
     static int outSize = 0;
     static int timeout = 10000;
@@ -77,6 +89,7 @@ class Peer
             case "async": options |= PipeOptions.Asynchronous; return true;
             case "current-user": options |= CurrentUserOnly; return true;
             case "message": mode = PipeTransmissionMode.Message; return true;
+            case "direction": direction = (PipeDirection)Enum.Parse(typeof(PipeDirection), value); return true;
             case "in": inSize = int.Parse(value); return true;
             case "out": outSize = int.Parse(value); return true;
             case "timeout": timeout = int.Parse(value); return true;
@@ -92,7 +105,7 @@ class Peer
         for (int i = 0; i < times; i++)
         {
             using (var pipe = new NamedPipeServerStream(
-                name, PipeDirection.InOut, 1, mode, options, inSize, outSize))
+                name, direction, 1, mode, options, inSize, outSize))
             {
                 Console.WriteLine("ready");
                 pipe.WaitForConnection();
@@ -128,7 +141,7 @@ class Peer
 
     static void ConnectOnce()
     {
-        using (var pipe = new NamedPipeClientStream(".", name, PipeDirection.InOut, options))
+        using (var pipe = new NamedPipeClientStream(".", name, direction, options))
         {
             Console.WriteLine("connecting");
             pipe.Connect(timeout);
@@ -149,13 +162,10 @@ class Peer
             switch (Verb(words[i]))
             {
                 case "say":
-                    if (writer == null)
-                        writer = bom ? new StreamWriter(pipe, Encoding.UTF8) : new StreamWriter(pipe);
-                    writer.AutoFlush = true;
-                    if (crlf)
-                        writer.NewLine = "\r\n";
+                    writer = writer ?? NewWriter(pipe);
                     writer.WriteLine(value);
                     break;
+                case "writer": writer = NewWriter(pipe); break;
                 case "hear":
                     if (reader == null)
                         reader = new StreamReader(pipe);
@@ -172,6 +182,35 @@ class Peer
                     writing.Join();
                     break;
                 case "echo": Echo(pipe); break;
+                case "send":
+                    pipe.Write(Patterned(int.Parse(value)), 0, int.Parse(value));
+                    break;
+                case "hear-message": ReadMessage(pipe, int.Parse(value)); break;
+                case "is-connected":
+                    Console.WriteLine(pipe.IsConnected ? "connected" : "not connected");
+                    break;
+                case "drain":
+                    pipe.WaitForPipeDrain();
+                    Console.WriteLine("drained");
+                    break;
+                case "me": Console.WriteLine("me {0}", Environment.UserName); break;
+                case "user":
+                    Console.WriteLine("user {0}", ((NamedPipeServerStream)pipe).GetImpersonationUserName());
+                    break;
+                case "as-client":
+                    ((NamedPipeServerStream)pipe).RunAsClient(
+                        () => Console.WriteLine("me {0}", Environment.UserName));
+                    break;
+                case "disconnect":
+                    ((NamedPipeServerStream)pipe).Disconnect();
+                    Console.WriteLine("disconnected");
+                    break;
+                case "accept":
+                    ((NamedPipeServerStream)pipe).WaitForConnection();
+                    Console.WriteLine("connected");
+                    reader = null;
+                    writer = null;
+                    break;
                 case "end":
                     var rest = new byte[4096];
                     while (pipe.Read(rest, 0, rest.Length) > 0) { }
@@ -188,11 +227,42 @@ class Peer
         }
     }
 
-    static void Write(PipeStream pipe, int count)
+    static StreamWriter NewWriter(PipeStream pipe)
+    {
+        var writer = bom ? new StreamWriter(pipe, Encoding.UTF8) : new StreamWriter(pipe);
+        writer.AutoFlush = true;
+        if (crlf)
+            writer.NewLine = "\r\n";
+        return writer;
+    }
+
+    static void ReadMessage(PipeStream pipe, int room)
+    {
+        var bytes = new byte[room];
+        int at = 0;
+        do
+        {
+            int length = pipe.Read(bytes, 0, room);
+            Console.WriteLine("part {0}", length);
+            for (int i = 0; i < length; i++)
+                if (bytes[i] != Pattern(at + i))
+                    throw new InvalidDataException("byte " + (at + i) + " is wrong");
+            at += length;
+        } while (!pipe.IsMessageComplete);
+        Console.WriteLine("whole");
+    }
+
+    static byte[] Patterned(int count)
     {
         var bytes = new byte[count];
         for (int i = 0; i < count; i++)
             bytes[i] = Pattern(i);
+        return bytes;
+    }
+
+    static void Write(PipeStream pipe, int count)
+    {
+        var bytes = Patterned(count);
         for (int at = 0; at < count; at += 16384)
             pipe.Write(bytes, at, Math.Min(16384, count - at));
         Console.WriteLine("wrote {0}", count);

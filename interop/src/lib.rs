@@ -19,7 +19,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use npipe::PipeStream;
+use npipe::{ConnectOptions, PipeListener, PipeStream};
 
 /// How long a peer may take for anything. Under Wine on a busy machine, .NET takes seconds to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,6 +76,33 @@ impl Dotnet {
     /// Starts `Client`, the one that is shown to users, on a pipe.
     pub fn client(&self, pipe: &str) -> Peer {
         self.program("Client", &[pipe])
+    }
+
+    /// Starts `Peer` as a server for one client, which is the stream.
+    pub fn serves(&self, words: &[&str]) -> (Peer, PipeStream) {
+        self.serves_to(&ConnectOptions::new(), words)
+    }
+
+    /// The same, with options of the client's.
+    pub fn serves_to(&self, options: &ConnectOptions, words: &[&str]) -> (Peer, PipeStream) {
+        let pipe = name("dotnet");
+        let server = self
+            .peer(&[&["serve", &pipe], words].concat())
+            .leaving(&pipe);
+        server.expect("ready");
+        let stream = options.connect(&pipe).unwrap();
+        server.expect("connected");
+        (server, stream)
+    }
+
+    /// Starts `Peer` as a client of the listener, whose stream to it this is.
+    pub fn connects(&self, listener: &PipeListener, words: &[&str]) -> (Peer, PipeStream) {
+        let address = listener.local_addr().to_string();
+        let client = self.peer(&[&["connect", plain(&address)], words].concat());
+        let stream = listener.accept().unwrap();
+        client.expect("connecting");
+        client.expect("connected");
+        (client, stream)
     }
 
     fn program(&self, name: &str, arguments: &[&str]) -> Peer {
@@ -291,6 +318,12 @@ pub fn name(what: &str) -> String {
     let random = RandomState::new().build_hasher().finish() as u32;
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("npipe-{what}-{:x}-{random:x}-{count:x}", std::process::id())
+}
+
+/// The name in an address, which is how .NET wants it.
+fn plain(address: &str) -> &str {
+    let start = address.rfind(['\\', '/']).map_or(0, |at| at + 1);
+    address[start..].trim_start_matches("CoreFxPipe_")
 }
 
 /// Everything until the end, which has to be an end of file and no error.

@@ -12,27 +12,6 @@ const MIB: usize = 1 << 20;
 /// How soon "at once" is, on a machine that is busy with other tests. A hang is what this tells apart.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// A .NET server for one client, and our stream to it.
-fn dotnet_serves(words: &[&str]) -> (Peer, PipeStream) {
-    let pipe = name("dotnet");
-    let server = Dotnet::first()
-        .peer(&[&["serve", &pipe], words].concat())
-        .leaving(&pipe);
-    server.expect("ready");
-    let stream = PipeStream::connect(&pipe).unwrap();
-    server.expect("connected");
-    (server, stream)
-}
-
-/// A .NET client of a listener of ours, and our stream to it.
-fn dotnet_connects(pipe: &str, listener: &PipeListener, words: &[&str]) -> (Peer, PipeStream) {
-    let client = Dotnet::first().peer(&[&["connect", pipe], words].concat());
-    let stream = listener.accept().unwrap();
-    client.expect("connecting");
-    client.expect("connected");
-    (client, stream)
-}
-
 fn listener() -> (String, PipeListener) {
     let pipe = name("rust");
     let listener = PipeListener::bind(&pipe).unwrap();
@@ -52,14 +31,14 @@ fn one_mebibyte_is_echoed_by_dotnet() {
         &["in=65536", "out=65536", "echo"],
         &["async", "echo"],
     ] {
-        let (server, stream) = dotnet_serves(sizes);
+        let (server, stream) = Dotnet::first().serves(sizes);
         exchange(&stream, MIB);
         drop(stream);
         server.expect(&format!("echoed {MIB}"));
         server.finish();
     }
-    let (pipe, listener) = listener();
-    let (client, stream) = dotnet_connects(&pipe, &listener, &["echo"]);
+    let (_pipe, listener) = listener();
+    let (client, stream) = Dotnet::first().connects(&listener, &["echo"]);
     exchange(&stream, MIB);
     drop(stream);
     client.expect(&format!("echoed {MIB}"));
@@ -74,14 +53,14 @@ fn one_mebibyte_is_echoed_by_dotnet() {
 fn one_mebibyte_each_way_at_once() {
     let _watchdog = watchdog();
     let words = ["async", &format!("exchange={MIB}")];
-    let (pipe, listener) = listener();
-    let (client, stream) = dotnet_connects(&pipe, &listener, &words);
+    let (_pipe, listener) = listener();
+    let (client, stream) = Dotnet::first().connects(&listener, &words);
     exchange(&stream, MIB);
     let said = client.finish();
     assert!(said.contains(&format!("read {MIB}")), "{said:?}");
     assert_eq!(read_to_the_end(&stream), b"");
 
-    let (server, stream) = dotnet_serves(&words);
+    let (server, stream) = Dotnet::first().serves(&words);
     exchange(&stream, MIB);
     let said = server.finish();
     assert!(said.contains(&format!("read {MIB}")), "{said:?}");
@@ -95,8 +74,8 @@ fn one_mebibyte_each_way_at_once() {
 )]
 fn what_was_written_before_the_end_is_read_by_dotnet() {
     let _watchdog = watchdog();
-    let (pipe, listener) = listener();
-    let (client, mut stream) = dotnet_connects(&pipe, &listener, &["read=50000", "hear"]);
+    let (_pipe, listener) = listener();
+    let (client, mut stream) = Dotnet::first().connects(&listener, &["read=50000", "hear"]);
     stream.write_all(&pattern(50_000)).unwrap();
     drop(stream);
     client.expect("read 50000");
@@ -111,7 +90,7 @@ fn what_was_written_before_the_end_is_read_by_dotnet() {
 )]
 fn dotnet_closes_with_our_bytes_unread() {
     let _watchdog = watchdog();
-    let (pipe, listener) = listener();
+    let (_pipe, listener) = listener();
     for said in [false, true] {
         let words: &[&str] = if said {
             &["say=bye", "pause", "close"]
@@ -131,10 +110,10 @@ fn dotnet_closes_with_our_bytes_unread() {
             );
             peer.finish();
         };
-        let (client, stream) = dotnet_connects(&pipe, &listener, words);
+        let (client, stream) = Dotnet::first().connects(&listener, words);
         check(client, stream);
         // A server with buffers: without them, on Windows, our write waits for a read that never comes.
-        let (server, stream) = dotnet_serves(&[&["in=4096", "out=4096"], words].concat());
+        let (server, stream) = Dotnet::first().serves(&[&["in=4096", "out=4096"], words].concat());
         check(server, stream);
     }
 }
@@ -215,7 +194,7 @@ fn only_the_owner_is_served_and_dotnet_is_the_owner() {
         &["say=mine", "hear"][..],
         &["current-user", "say=mine", "hear"],
     ] {
-        let (client, stream) = dotnet_connects(&pipe, &listener, words);
+        let (client, stream) = Dotnet::first().connects(&listener, words);
         let mut line = String::new();
         BufReader::new(&stream).read_line(&mut line).unwrap();
         assert_eq!(line.trim_end(), "mine");
@@ -224,7 +203,7 @@ fn only_the_owner_is_served_and_dotnet_is_the_owner() {
         client.finish();
     }
     // And our client with a server that admits its own user alone.
-    let (server, stream) = dotnet_serves(&["current-user", "hear"]);
+    let (server, stream) = Dotnet::first().serves(&["current-user", "hear"]);
     writeln!(&stream, "yours").unwrap();
     server.expect("heard yours");
     server.finish();
@@ -317,12 +296,12 @@ const MOMENTS: [Moment; 4] = [
 )]
 fn a_dotnet_client_that_is_killed_is_an_end_and_the_listener_goes_on() {
     let _watchdog = watchdog();
-    let (pipe, listener) = listener();
+    let (_pipe, listener) = listener();
     for moment in MOMENTS {
-        let (client, stream) = dotnet_connects(&pipe, &listener, words_for(moment));
+        let (client, stream) = Dotnet::first().connects(&listener, words_for(moment));
         killed_at(moment, client, &stream);
     }
-    let (client, stream) = dotnet_connects(&pipe, &listener, &["say=still there", "hear"]);
+    let (client, stream) = Dotnet::first().connects(&listener, &["say=still there", "hear"]);
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line).unwrap();
     assert_eq!(line.trim_end(), "still there");
@@ -339,7 +318,7 @@ fn a_dotnet_client_that_is_killed_is_an_end_and_the_listener_goes_on() {
 fn a_dotnet_server_that_is_killed_is_an_end() {
     let _watchdog = watchdog();
     for moment in MOMENTS {
-        let (server, stream) = dotnet_serves(words_for(moment));
+        let (server, stream) = Dotnet::first().serves(words_for(moment));
         killed_at(moment, server, &stream);
     }
 }

@@ -3,8 +3,9 @@
 //! On a pipe with a quota of 0, the default of .NET and go-winio, each write waits until it has been read. Two sides that both
 //! write first wait for each other for ever: a C# server whose `StreamWriter` sends its byte order mark, and a client
 //! that says hello. So while a write here waits, and nobody here reads, what comes is read into a buffer of the stream's
-//! own, of which the next reads are served. A read that comes meanwhile takes over.
+//! own, of which the next reads are served. A read that comes meanwhile takes over. Of messages the boundaries are kept.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,13 +16,20 @@ use super::os::{self, Started};
 use super::overlapped::{GivenUp, Overlapped, Waiter};
 use crate::lane::{Cancelled, Lane, Operation, Turn, Waited};
 use crate::stream::Part;
+use crate::{Peek, PipeMode};
 
 /// How much is read ahead at the most. Whoever sends more before it reads waits, as it does on any pipe that is full.
 const ROOM: usize = 4096;
 
+/// How many messages at the most: empty ones take no room.
+const MESSAGES: usize = 256;
+
 /// What was read ahead, and not yet by anybody.
-#[derive(Debug, Default)]
-pub(super) struct Ahead(Mutex<Filled>);
+#[derive(Debug)]
+pub(super) struct Ahead {
+    mode: PipeMode,
+    filled: Mutex<Filled>,
+}
 
 #[derive(Debug, Default)]
 struct Filled {
@@ -29,31 +37,82 @@ struct Filled {
     room: Box<[u8]>,
     from: usize,
     to: usize,
+    /// Message pipe: where messages end, from the first that is here. Of the last one there may be a beginning alone.
+    ends: VecDeque<usize>,
+}
+
+impl Filled {
+    fn put(&mut self, part: Part, mode: PipeMode) {
+        self.to += part.len;
+        if mode == PipeMode::Message && part.complete {
+            self.ends.push_back(self.to);
+        }
+    }
+
+    /// Where the next read ends at the latest, and whether a message does so there.
+    fn end(&self) -> (usize, bool) {
+        self.ends
+            .front()
+            .map_or((self.to, false), |&end| (end, true))
+    }
 }
 
 impl Ahead {
+    pub(super) fn new(mode: PipeMode) -> Ahead {
+        Ahead {
+            mode,
+            filled: Mutex::default(),
+        }
+    }
+
     /// Used under the reading lane's turn, so that nobody waits for it.
     fn filled(&self) -> MutexGuard<'_, Filled> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.filled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves what there is into `buffer`; None if there is nothing.
-    pub(super) fn take(&self, buffer: &mut [u8]) -> Option<usize> {
+    /// Moves what there is of one message, or of the bytes, into `buffer`; None if there is nothing.
+    pub(super) fn take(&self, buffer: &mut [u8]) -> Option<Part> {
         let mut filled = self.filled();
-        let length = buffer.len().min(filled.to - filled.from);
-        if length == 0 {
+        let (end, of_message) = filled.end();
+        let there = end - filled.from;
+        if there == 0 && !of_message {
             return None;
         }
-        buffer[..length].copy_from_slice(&filled.room[filled.from..filled.from + length]);
-        filled.from += length;
-        Some(length)
+        let len = buffer.len().min(there);
+        buffer[..len].copy_from_slice(&filled.room[filled.from..filled.from + len]);
+        filled.from += len;
+        let all = len == there;
+        if all && of_message {
+            filled.ends.pop_front();
+        }
+        Some(Part {
+            len,
+            complete: self.mode == PipeMode::Byte || all && of_message,
+        })
     }
 
-    /// How many bytes there are. 0 while a write is reading ahead: they are not anybody's yet.
-    pub(super) fn length(&self) -> usize {
-        self.0
-            .try_lock()
-            .map_or(0, |filled| filled.to - filled.from)
+    /// Adds what there is to what the system knows of the pipe, or to an end that is not to be seen before it. (While a
+    /// write is reading ahead, it is nobody's yet.)
+    pub(super) fn peek(&self, pipe: io::Result<Peek>) -> io::Result<Peek> {
+        let Ok(filled) = self.filled.try_lock() else {
+            return pipe;
+        };
+        let available = filled.to - filled.from;
+        if available == 0 && filled.ends.is_empty() {
+            return pipe;
+        }
+        let pipe = pipe.unwrap_or_default();
+        let (end, of_message) = filled.end();
+        let message = match self.mode {
+            PipeMode::Byte => 0,
+            PipeMode::Message if of_message => end - filled.from,
+            // Of a message that is here in part the rest is next in the pipe.
+            PipeMode::Message => available + pipe.message,
+        };
+        Ok(Peek {
+            available: available + pipe.available,
+            message,
+        })
     }
 }
 
@@ -62,23 +121,25 @@ struct Reading<'a> {
     // Dropped in this order: the operation before the buffer that it reads into.
     read: Box<dyn Operation<Output = Part> + 'a>,
     filled: MutexGuard<'a, Filled>,
+    mode: PipeMode,
     turn: Turn<'a, Waiter>,
 }
 
 impl<'a> Reading<'a> {
-    /// Begins one, if nobody reads, and there is room.
-    fn begin(pipe: &'a OwnedHandle, ahead: &'a Ahead, lane: &'a Lane<Waiter>) -> Option<Self> {
+    /// Prepares one, if nobody reads, and there is room.
+    fn new(pipe: &'a OwnedHandle, ahead: &'a Ahead, lane: &'a Lane<Waiter>) -> Option<Self> {
         let turn = lane.enter_leniently()?;
         let mut filled = ahead.filled();
         if filled.room.is_empty() {
             filled.room = vec![0; ROOM].into();
         }
-        if filled.from == filled.to {
+        if filled.from == filled.to && filled.ends.is_empty() {
             (filled.from, filled.to) = (0, 0);
         }
         let to = filled.to;
+        let full = filled.ends.len() == MESSAGES;
         let room = &mut filled.room[to..];
-        if room.is_empty() {
+        if full || room.is_empty() {
             return None;
         }
         let (start, length) = (room.as_mut_ptr(), room.len());
@@ -92,19 +153,21 @@ impl<'a> Reading<'a> {
                 unsafe { os::read(pipe, start, length, overlapped) }
             },
         );
-        let mut reading = Reading {
+        Some(Reading {
             read: Box::new(read),
             filled,
+            mode: ahead.mode,
             turn,
+        })
+    }
+
+    /// Keeps what came. Whether there can be more: an error is the next read's to tell.
+    fn ended(&mut self, read: io::Result<Part>) -> bool {
+        let Ok(part) = read else {
+            return false;
         };
-        // An error is the next read's to tell.
-        match reading.read.poll() {
-            Poll::Pending => Some(reading),
-            Poll::Ready(read) => {
-                reading.filled.to += read.map_or(0, |part| part.len);
-                None
-            }
-        }
+        self.filled.put(part, self.mode);
+        part.len > 0 || self.mode == PipeMode::Message
     }
 }
 
@@ -112,7 +175,7 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         // What came after all counts.
         if let Cancelled::Finished(Ok(part)) = self.read.cancel() {
-            self.filled.to += part.len;
+            self.filled.put(part, self.mode);
         }
     }
 }
@@ -140,29 +203,28 @@ impl<'a, F> Writing<'a, F> {
         }
     }
 
+    /// Reads for as long as something is there, and leaves a read that waits for more.
     fn read_ahead(&mut self) {
-        let Some((pipe, ahead, lane)) = self.place else {
-            return;
-        };
-        if let Some(reading) = &mut self.reading {
+        while let Some((pipe, ahead, lane)) = self.place {
+            let Some(reading) = &mut self.reading else {
+                match Reading::new(pipe, ahead, lane) {
+                    Some(reading) => self.reading = Some(reading),
+                    None => return,
+                }
+                continue;
+            };
             if reading.turn.is_wanted() {
                 self.reading = None;
                 return;
             }
-            match reading.read.poll() {
-                Poll::Pending => return,
-                Poll::Ready(read) => {
-                    let came = read.map_or(0, |part| part.len);
-                    reading.filled.to += came;
-                    self.reading = None;
-                    if came == 0 {
-                        self.place = None; // it has ended, or failed
-                        return;
-                    }
-                }
+            let Poll::Ready(read) = reading.read.poll() else {
+                return;
+            };
+            if !reading.ended(read) {
+                self.place = None;
             }
+            self.reading = None;
         }
-        self.reading = Reading::begin(pipe, ahead, lane);
     }
 }
 

@@ -21,6 +21,7 @@ use super::security;
 use super::stream::Stream;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
 use crate::listener::Slots;
+use crate::stream::Part;
 use crate::{ListenOptions, PipeInfo, PipeMode, PipeName, error};
 
 const OPERATION: &str = "bind";
@@ -181,8 +182,12 @@ impl Listener {
         match unsafe { os::listen(&pending.handle, overlapped) }? {
             Listening::Pending => state.pending.push(pending),
             Listening::Connected => {
+                let nothing = Part {
+                    len: 0,
+                    complete: true,
+                };
                 // SAFETY: no operation is pending; the call has left the OVERLAPPED as if one were.
-                unsafe { os::finish(overlapped, 0) };
+                unsafe { os::finish(overlapped, nothing) };
                 match self.port.post(overlapped) {
                     // In its turn, behind those whose packets are there already.
                     Ok(()) => state.pending.push(pending),

@@ -210,16 +210,20 @@ impl Overlapped {
     }
 }
 
-/// Fills in an operation that needs no system call: `length` bytes were moved.
+/// Fills in an operation that needs no system call, with its result.
 ///
 /// # Safety
 ///
 /// `overlapped` is initialised, and of no operation that is pending.
-pub(super) unsafe fn finish(overlapped: *mut Overlapped, length: usize) -> Started {
+pub(super) unsafe fn finish(overlapped: *mut Overlapped, part: Part) -> Started {
+    let status = match part.complete {
+        true => STATUS_SUCCESS,
+        false => STATUS_BUFFER_OVERFLOW, // ERROR_MORE_DATA, once it is asked for
+    };
     // SAFETY: the caller's promise.
     unsafe {
-        (*overlapped).0.Internal = STATUS_SUCCESS as usize;
-        (*overlapped).0.InternalHigh = length;
+        (*overlapped).0.Internal = status as usize;
+        (*overlapped).0.InternalHigh = part.len;
     }
     Started::Finished
 }

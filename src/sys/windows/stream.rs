@@ -16,7 +16,7 @@ use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
 #[derive(Debug)]
 pub(crate) struct Stream {
     handle: OwnedHandle,
-    /// Of a byte pipe whose peer has no buffer to write to; its clones share it.
+    /// Of a pipe whose peer has no buffer to write to; its clones share it.
     ahead: Option<Arc<Ahead>>,
 }
 
@@ -24,7 +24,7 @@ impl Stream {
     pub(crate) fn new(handle: OwnedHandle, mode: PipeMode, unbuffered: bool) -> Stream {
         Stream {
             handle,
-            ahead: (unbuffered && mode == PipeMode::Byte).then(Arc::default),
+            ahead: unbuffered.then(|| Arc::new(Ahead::new(mode))),
         }
     }
 
@@ -45,9 +45,9 @@ impl Stream {
             waiter,
             GivenUp::Harmless,
             move |handle: &OwnedHandle, overlapped| {
-                if let Some(length) = self.ahead.as_ref().and_then(|ahead| ahead.take(buffer)) {
+                if let Some(part) = self.ahead.as_ref().and_then(|ahead| ahead.take(buffer)) {
                     // SAFETY: the OVERLAPPED is this operation's, which is just beginning.
-                    return Ok(unsafe { os::finish(overlapped, length) });
+                    return Ok(unsafe { os::finish(overlapped, part) });
                 }
                 // SAFETY: the OVERLAPPED is this operation's, the buffer is borrowed for as long as the operation is
                 // there, and that ends only once the system has let go of both.
@@ -116,18 +116,10 @@ impl Stream {
     }
 
     pub(crate) fn peek(&self) -> io::Result<Peek> {
-        let ahead = self.ahead.as_ref().map_or(0, |ahead| ahead.length());
-        match os::peek(&self.handle) {
-            Ok(peek) => Ok(Peek {
-                available: peek.available + ahead,
-                ..peek
-            }),
-            // It has ended, but not before that has been read.
-            Err(_) if ahead > 0 => Ok(Peek {
-                available: ahead,
-                message: 0,
-            }),
-            Err(error) => Err(error),
+        let pipe = os::peek(&self.handle);
+        match &self.ahead {
+            Some(ahead) => ahead.peek(pipe),
+            None => pipe,
         }
     }
 
