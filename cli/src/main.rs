@@ -17,6 +17,7 @@ mod look;
 mod program;
 mod progress;
 mod say;
+mod sibling;
 mod signals;
 mod stdin;
 

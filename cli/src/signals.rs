@@ -13,6 +13,13 @@ use npipe::PipeListener;
 #[derive(Debug)]
 pub struct Guarded(Arc<PipeListener>);
 
+impl Guarded {
+    /// For another thread, which may close it.
+    pub fn share(&self) -> Arc<PipeListener> {
+        self.0.clone()
+    }
+}
+
 impl Deref for Guarded {
     type Target = PipeListener;
 

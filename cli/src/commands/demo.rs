@@ -1,13 +1,14 @@
 //! `npipe demo`: a server and a client in two processes, what they say line by line, and C# to put in place of either.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, Command};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::process::Stdio;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
-use npipe::{ConnectOptions, ListenOptions, PipeName, PipeStream};
+use npipe::{CancelToken, ConnectOptions, ListenOptions, PipeName, PipeStream};
 
 use crate::failure::{self, Failure};
+use crate::sibling::{self, Sibling};
 use crate::signals::Guarded;
 
 /// The same text as `interop/csharp/`, where it is run; here so that it is in the package.
@@ -37,6 +38,10 @@ pub struct Demo {
         hide_possible_values = true
     )]
     side: Option<Side>,
+
+    /// End with stdin, since that is the end of the process that shows both sides
+    #[arg(long, hide = true, requires = "side")]
+    sibling: bool,
 
     /// Print C# for the server or the client
     #[arg(
@@ -76,8 +81,8 @@ impl Demo {
             Some(side) => {
                 let name = self.name.as_deref().unwrap_or(MYPIPE);
                 match side {
-                    Side::Server => serve(name),
-                    Side::Client => visit(name),
+                    Side::Server => serve(name, self.sibling),
+                    Side::Client => visit(name, self.sibling),
                 }
             }
             None => {
@@ -100,56 +105,22 @@ fn show(name: &str) -> failure::Result {
     print(&format!(
         "A server and a client, two processes, on the pipe {address}\n\n"
     ))?;
-    let mut server = Half::start(Side::Server, name)?;
-    let mut client = Half::start(Side::Client, name)?;
-    for half in [&mut client, &mut server] {
-        half.wait()?;
-    }
+    let start = |side: Side| {
+        let args = ["demo", "--sibling", "--as", side.word(), name];
+        Sibling::start(&args, Stdio::inherit())
+    };
+    let mut server = start(Side::Server)?;
+    let mut client = start(Side::Client)?;
+    sibling::wait_for_either(&mut client, &mut server)?;
+    // The other one has come to its end too, or is ended: there is nobody left for it to talk to.
+    client.end()?;
+    server.end()?;
     print(
         "\nTo put C# in place of one of them:\n\
          \n  npipe demo --csharp server > Server.cs\
          \n  npipe demo --as client\n\
          \nor --csharp client and --as server. Its first lines say how to compile it.\n",
     )
-}
-
-/// One side as a process. Dropped, it is ended.
-struct Half(Child);
-
-impl Half {
-    fn start(side: Side, name: &str) -> failure::Result<Half> {
-        let program =
-            std::env::current_exe().map_err(|e| Failure::io("find this program's own file", &e))?;
-        Command::new(program)
-            .args(["demo", "--as", side.word(), name])
-            .spawn()
-            .map(Half)
-            .map_err(|e| Failure::io("start the other process", &e))
-    }
-
-    fn wait(&mut self) -> failure::Result {
-        let status = self
-            .0
-            .wait()
-            .map_err(|e| Failure::io("wait for the other process", &e))?;
-        if status.success() {
-            return Ok(());
-        }
-        // It has said why.
-        Err(Failure::silent(
-            status
-                .code()
-                .and_then(|code| u8::try_from(code).ok())
-                .unwrap_or(failure::IO),
-        ))
-    }
-}
-
-impl Drop for Half {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn tell(side: Side, what: &str, line: &str) -> failure::Result {
@@ -169,25 +140,44 @@ fn tell(side: Side, what: &str, line: &str) -> failure::Result {
     stdout.flush().map_err(Failure::stdout)
 }
 
-fn serve(name: &str) -> failure::Result {
+fn serve(name: &str, sibling: bool) -> failure::Result {
     let bind = || ListenOptions::new().bind(name);
     let listener = Guarded::bind(bind).map_err(|e| Failure::pipe(&e))?;
+    if sibling {
+        let shared = listener.share();
+        sibling::when_left_alone(move || shared.close())?;
+    }
     tell(Side::Server, "waits for a client", "")?;
-    let stream = listener.accept().map_err(|e| Failure::pipe(&e))?;
+    let stream = listener.accept().map_err(failure)?;
     let mut talk = Talk::new(Side::Server, &stream);
     talk.hear()?;
     talk.say("Hello from Rust")?;
     talk.hear()
 }
 
-fn visit(name: &str) -> failure::Result {
-    let connect = ConnectOptions::new().wait_for_server(true).no_timeout();
+fn visit(name: &str, sibling: bool) -> failure::Result {
+    let token = CancelToken::new();
+    let connect = ConnectOptions::new()
+        .wait_for_server(true)
+        .no_timeout()
+        .cancel(&token);
+    if sibling {
+        sibling::when_left_alone(move || token.cancel())?;
+    }
     tell(Side::Client, "looks for a server", "")?;
-    let stream = connect.connect(name).map_err(|e| Failure::pipe(&e))?;
+    let stream = connect.connect(name).map_err(failure)?;
     let mut talk = Talk::new(Side::Client, &stream);
     talk.say("Hello from Rust")?;
     talk.hear()?;
     talk.say("Rust is done")
+}
+
+fn failure(error: io::Error) -> Failure {
+    match error.kind() {
+        // Left alone: whoever did so has said why, or has nobody to say it to.
+        ErrorKind::ConnectionAborted => Failure::silent(0),
+        _ => Failure::pipe(&error),
+    }
 }
 
 struct Talk<'a> {
@@ -221,6 +211,8 @@ impl<'a> Talk<'a> {
             .map_err(|e| Failure::pipe(&e))?
             == 0
         {
+            // Whoever watches may be gone too, and then nobody has to be told.
+            tell(self.side, "finds the other side gone", "")?;
             let name = self.reader.get_ref().peer_addr();
             let why = format!(
                 "read from {name}: the other side closed the pipe before it had said everything"

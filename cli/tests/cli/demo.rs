@@ -105,3 +105,27 @@ fn the_csharp_is_whole() {
         assert!(ended.text().contains(class) && ended.text().trim_end().ends_with('}'));
     }
 }
+
+#[test]
+fn whoever_stops_watching_ends_it_quietly() {
+    let _watchdog = watchdog();
+    for lines in 1..8 {
+        let mut demo = start(&["demo", &name("demo-head")]);
+        for _ in 0..lines {
+            demo.read_line();
+        }
+        demo.stdout = None;
+        let ended = demo.wait();
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    }
+}
+
+#[test]
+fn a_name_that_is_taken_is_told() {
+    let _watchdog = watchdog();
+    let name = name("demo-taken");
+    let _listener = PipeListener::bind(&name).unwrap();
+    let ended = run(&["demo", &name]);
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+}

@@ -4,7 +4,7 @@ mod plot;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::args;
 use crate::couple::STACK;
 use crate::failure::{self, Failure};
 use crate::say;
+use crate::sibling::{self, Sibling};
 use crate::signals::Guarded;
 
 const EXAMPLES: &str = r"Examples:
@@ -430,49 +431,31 @@ fn three_digits(value: f64) -> String {
 /// The server's process. Dropped, it is ended.
 struct Server {
     name: String,
-    child: Child,
+    _process: Sibling,
 }
 
 impl Server {
     fn start(busy_poll: Option<Duration>) -> failure::Result<Server> {
         let name = format!("npipe-bench-{}", std::process::id());
-        let program =
-            std::env::current_exe().map_err(|e| Failure::io("find this program's own file", &e))?;
-        let mut command = Command::new(program);
-        command.args(["bench-server", &name]);
-        if let Some(spin) = busy_poll {
-            command.arg(format!("--busy-poll={}", spin.as_secs_f64()));
-        }
-        // Its stdin ends with us, however we end.
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|e| Failure::io("start the server's process", &e))?;
+        let spin = busy_poll.unwrap_or_default().as_secs_f64().to_string();
+        let mut process = Sibling::start(
+            &["bench-server", &name, "--busy-poll", &spin],
+            Stdio::piped(),
+        )?;
         let mut ready = String::new();
-        if let Some(stdout) = child.stdout.take() {
+        if let Some(stdout) = process.take_stdout() {
             BufReader::new(stdout)
                 .read_line(&mut ready)
                 .map_err(|e| Failure::io("read from the server's process", &e))?;
         }
-        let server = Server { name, child };
         if ready.is_empty() {
             // It has said why.
             return Err(Failure::silent(failure::IO));
         }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It ends at the end of its stdin, and gives its name back; it is not given the time to hang.
-        drop(self.child.stdin.take());
-        let until = Instant::now() + Duration::from_secs(1);
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Ok(Server {
+            name,
+            _process: process,
+        })
     }
 }
 
@@ -480,23 +463,19 @@ impl BenchServer {
     pub fn run(self) -> failure::Result {
         let bind = || ListenOptions::new().bind(&self.name);
         let listener = Guarded::bind(bind).map_err(|e| Failure::pipe(&e))?;
+        let shared = listener.share();
+        sibling::when_left_alone(move || shared.close())?;
         line("ready")?;
-        let busy_poll = self.busy_poll;
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-                listener.close();
-            });
-            for client in listener.incoming() {
-                let Ok(client) = client else { continue };
-                let serve = move || {
-                    let _ = serve(&client, busy_poll);
-                };
-                if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(serve) {
-                    say::error(format_args!("start a thread: {error}"));
-                }
+        let busy_poll = self.busy_poll.filter(|spin| !spin.is_zero());
+        for client in listener.incoming() {
+            let Ok(client) = client else { continue };
+            let serve = move || {
+                let _ = serve(&client, busy_poll);
+            };
+            if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(serve) {
+                say::error(format_args!("start a thread: {error}"));
             }
-        });
+        }
         Ok(())
     }
 }
