@@ -14,6 +14,7 @@ use crate::sys;
 use crate::{ListenOptions, PipeMode, PipeName, PipeStream, Role, error};
 
 const OPERATION: &str = "accept";
+pub(crate) const SECURITY: &str = "read the security of";
 
 /// Listens for the clients of a pipe.
 ///
@@ -188,7 +189,7 @@ impl PipeListener {
     ///
     /// `ConnectionAborted`, "listener closed"; and what the system says.
     pub fn security_descriptor(&self) -> io::Result<String> {
-        const OPERATION: &str = "read the security of";
+        const OPERATION: &str = SECURITY;
         let held = &self.held;
         if held.lane.is_closed() {
             return Err(self.closed(OPERATION));

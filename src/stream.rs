@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::lane::{Failure, Lane, Turn};
-use crate::listener::Slot;
+use crate::listener::{SECURITY, Slot};
 use crate::sys;
 use crate::{ConnectOptions, PipeName, connect, error};
 
@@ -385,6 +385,19 @@ impl PipeStream {
             Failure::System(e) => error::from_os(operation, name, e),
             Failure::TimedOut | Failure::Closed => error::timed_out(operation, name),
         }
+    }
+
+    /// The security of the pipe as the system has it, in the form of
+    /// [`PipeListener::security_descriptor`](crate::PipeListener::security_descriptor). (Its SDDL has an owner that
+    /// a client may want to know; [`ConnectOptions::expect_server`] checks it.)
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `NotFound` on Unix once the socket file is gone.
+    pub fn security_descriptor(&self) -> io::Result<String> {
+        self.io
+            .security(self.name())
+            .map_err(|e| error::from_os(SECURITY, self.name(), e))
     }
 
     /// Blocks until the peer has read all that was written, within the write deadline. ([`Write::flush`] does not

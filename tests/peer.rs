@@ -151,6 +151,10 @@ fn a_listener_reads_its_security_back() {
         );
         assert!(!security.contains(";;;WD)"), "{security}");
     }
+    // Either end of a stream sees the same.
+    let (server, client) = pair_on(&listener);
+    assert_eq!(server.security_descriptor().unwrap(), security);
+    assert_eq!(client.security_descriptor().unwrap(), security);
     listener.close();
     let error = listener.security_descriptor().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted, "{error}");

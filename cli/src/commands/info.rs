@@ -146,6 +146,9 @@ impl Known {
             self.input_buffer_size = info.input_buffer_size();
             self.output_buffer_size = info.output_buffer_size();
         }
+        if let Ok(security) = stream.security_descriptor() {
+            self.permissions = Some(security);
+        }
         if let Ok(id) = stream.peer_pid() {
             self.set_server(Some(Process::of(id)));
         }

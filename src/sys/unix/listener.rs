@@ -13,7 +13,7 @@ use rustix::net::{SocketType, sockopt};
 
 use super::event::Waiter;
 use super::os;
-use super::place::Place;
+use super::place::{self, Place};
 use super::stream::Stream;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
 use crate::listener::Slots;
@@ -143,10 +143,8 @@ impl Listener {
         Ok(Some(stream))
     }
 
-    /// The permission bits of the socket file.
     pub(crate) fn security(&self) -> io::Result<String> {
-        let mode = rustix::fs::Mode::from_raw_mode(rustix::fs::lstat(&self.path)?.st_mode);
-        Ok(format!("{:04o}", mode.as_raw_mode()))
+        place::permissions(&self.path)
     }
 
     pub(crate) fn info(&self, mode: PipeMode) -> io::Result<PipeInfo> {

@@ -131,6 +131,11 @@ impl Place {
     }
 }
 
+/// The permission bits of the socket file.
+pub(super) fn permissions(path: &Path) -> io::Result<String> {
+    Ok(format!("{:04o}", status(path)?.mode() & 0o7777))
+}
+
 pub(super) fn is_socket(path: &Path) -> bool {
     status(path).is_ok_and(|file| file.file_type().is_socket())
 }

@@ -17,6 +17,7 @@ use rustix::net::{Shutdown, SocketAddrAny, SocketAddrUnix};
 use super::event::Waiter;
 use super::os;
 use super::packets::{Packets, Sending};
+use super::place;
 use crate::lane::{Cancelled, Lane, Operation, Waited, earlier};
 use crate::stream::{Directions, Part};
 use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
@@ -160,6 +161,10 @@ impl Stream {
             gid: Some(peer.gid),
             ..PeerIdentity::default()
         })
+    }
+
+    pub(crate) fn security(&self, name: &PipeName) -> io::Result<String> {
+        place::permissions(name.os_path())
     }
 
     pub(crate) fn info(&self, role: Role, mode: PipeMode) -> io::Result<PipeInfo> {

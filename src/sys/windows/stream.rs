@@ -135,6 +135,10 @@ impl Stream {
         os::Impersonation::begin(&self.handle)
     }
 
+    pub(crate) fn security(&self, _name: &PipeName) -> io::Result<String> {
+        os::security(&self.handle)
+    }
+
     pub(crate) fn info(&self, _role: Role, _mode: PipeMode) -> io::Result<PipeInfo> {
         Ok(os::local(&self.handle)?.info())
     }
