@@ -218,6 +218,11 @@ impl Peer {
         input.write_all(b"\n").expect("it is waiting");
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it at once, as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
