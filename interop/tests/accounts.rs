@@ -211,3 +211,28 @@ fn another_account_replaces_neither_a_live_socket_nor_a_dead_one() {
     assert!(fs::symlink_metadata(&name).is_ok());
     fs::remove_file(&name).unwrap();
 }
+
+#[test]
+#[cfg_attr(
+    not(all(root, dotnet)),
+    ignore = "left out: it takes root to be somebody else, and a .NET"
+)]
+fn dotnet_acts_as_the_other_account_whose_client_is_ours() {
+    let name = name("act");
+    let words = ["me", "user", "as-client", "me", "close"];
+    let server = npipe_interop::Dotnet::first()
+        .peer(&[&["serve", &name], &words[..]].concat())
+        .leaving(&name);
+    server.expect("ready");
+    // .NET leaves it as the umask has it.
+    fs::set_permissions(&name, fs::Permissions::from_mode(0o666)).unwrap();
+    let _other = Other::does("connect", &name);
+    server.expect("connected");
+    let me = server.line().unwrap();
+    server.expect("user nobody");
+    server.expect("me nobody");
+    server.expect(&me);
+    assert_ne!(me, "me nobody");
+    server.expect("closed");
+    server.finish();
+}
