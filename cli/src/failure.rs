@@ -37,6 +37,30 @@ impl Failure {
         Failure::new(USAGE, line)
     }
 
+    /// Of what was typed, as clap found it: its message and the usage, without the lines between them.
+    pub fn typed(error: &clap::Error) -> Failure {
+        let text = error.render().to_string();
+        let mut line = String::new();
+        for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+            if part.starts_with("For more information") {
+                continue;
+            }
+            let part = part.strip_prefix("error: ").unwrap_or(part);
+            let remark = ["Usage: ", "tip: "]
+                .iter()
+                .any(|start| part.starts_with(start));
+            if !line.is_empty() {
+                line.push_str(if remark { "; " } else { " " });
+            }
+            line.push_str(
+                &part
+                    .replacen("Usage: ", "usage: ", 1)
+                    .replacen("tip: ", "", 1),
+            );
+        }
+        Failure::usage(line)
+    }
+
     /// Ends the run without a word: somebody else has said it.
     pub fn silent(code: u8) -> Failure {
         Failure {
@@ -76,6 +100,9 @@ impl Failure {
     /// Of the library, whose errors name the operation, the pipe and the reason: what to do is added here.
     pub fn pipe(error: &io::Error) -> Failure {
         let (code, advice) = match error.kind() {
+            ErrorKind::NotFound if error.to_string().starts_with("bind ") => {
+                (IO, "create it, or choose another path")
+            }
             ErrorKind::NotFound => (
                 NO_SUCH_PIPE,
                 "start its server first, or wait for it with --wait; `npipe list` shows the pipes there are",

@@ -23,11 +23,16 @@ mod stdin;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as MISSING;
 use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
+        // No command at all is answered with all of them.
+        Err(error) if error.use_stderr() && error.kind() != MISSING => {
+            return failure::Failure::typed(&error).report();
+        }
         Err(error) => {
             // Help and the version go to stdout, and a reader that has left is no reason to complain.
             let _ = error.print();

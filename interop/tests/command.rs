@@ -1,6 +1,7 @@
 //! The command, `npipe`, with .NET, Go and Node at the other end: what passes, and every way in which it can end.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -110,11 +111,11 @@ impl Npipe {
     }
 
     #[track_caller]
-    fn wait_until_it_says(&self, part: &str) {
+    fn wait_until_it_says(&self, part: &str) -> String {
         let mut all = Vec::new();
         loop {
             match self.remarks.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(part) => return,
+                Ok(line) if line.contains(part) => return line,
                 Ok(line) => all.push(line),
                 Err(error) => panic!("{}: no {part:?}: {error}; {all:#?}", self.what),
             }
@@ -803,6 +804,60 @@ fn a_relay_is_between_a_dotnet_client_and_a_dotnet_server() {
     not(dotnet),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
+fn a_relay_goes_through_a_program_to_dotnet() {
+    let _watchdog = watchdog();
+    let npipe = program();
+    let (front, behind) = (name("relay"), name("behind-relay"));
+    let to = format!("exec:'{}' connect {behind}", npipe.display());
+    converse(&front, &behind, || {
+        Npipe::serve(&["relay", &front, &to], &front)
+    });
+    let from = format!("exec:'{}' relay {front} stdio", npipe.display());
+    converse(&front, &behind, || {
+        // What it starts takes its socket away itself, and tells of it on the same stderr.
+        let relay = Npipe::start(&["relay", &from, &behind]);
+        relay.wait_until_it_says("listening on ");
+        relay
+    });
+}
+
+#[test]
+#[cfg_attr(
+    not(dotnet),
+    ignore = "left out: no .NET; `cargo xtask test` sets one up"
+)]
+fn a_relay_takes_tcp_to_dotnet() {
+    let _watchdog = watchdog();
+    let behind = name("behind-tcp");
+    let server = Who::Dotnet
+        .peer("serve", &behind, &["read=100000", "write=100000"])
+        .leaving(&behind);
+    server.expect("ready");
+    let relay = Npipe::start(&["relay", "tcp:127.0.0.1:0", &behind]);
+    let place = relay.wait_until_it_says("listening on tcp:");
+    let (_, address) = place.split_once("tcp:").unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(&pattern(100_000)).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).unwrap();
+    assert!(
+        all == pattern(100_000),
+        "{} bytes came, or others",
+        all.len()
+    );
+    server.expect("connected");
+    server.expect("read 100000");
+    server.expect("wrote 100000");
+    server.finish();
+}
+
+#[test]
+#[cfg_attr(
+    not(dotnet),
+    ignore = "left out: no .NET; `cargo xtask test` sets one up"
+)]
 fn a_relay_carries_a_half_close_to_dotnet() {
     let _watchdog = watchdog();
     // Where byte pipes have none, message pipes have.
@@ -969,6 +1024,63 @@ fn a_name_that_dotnet_has_is_taken() {
         // Its only instance is in use. On Unix the next one waits in the system's queue, and is connected.
         run(&["connect", "--timeout", "200ms", &pipe]).code(4);
     }
+}
+
+#[test]
+#[cfg_attr(
+    not(dotnet),
+    ignore = "left out: no .NET; `cargo xtask test` sets one up"
+)]
+fn connect_waits_for_a_dotnet_server() {
+    let _watchdog = watchdog();
+    let pipe = name("later");
+    let mut npipe = Npipe::start(&["connect", "--wait", "--timeout", "60s", &pipe]);
+    let server = Who::Dotnet
+        .peer("serve", &pipe, &["say=come in", "hear"])
+        .leaving(&pipe);
+    assert_eq!(npipe.line(), "come in");
+    npipe.write(b"thanks\n");
+    server.expect("ready");
+    server.expect("connected");
+    server.expect("heard thanks");
+    server.finish();
+    npipe.end_of_output();
+}
+
+#[test]
+#[cfg_attr(
+    not(dotnet),
+    ignore = "left out: no .NET; `cargo xtask test` sets one up"
+)]
+fn a_dotnet_server_that_is_not_the_expected_one_is_refused() {
+    let _watchdog = watchdog();
+    let pipe = name("unexpected");
+    let server = Who::Dotnet.peer("serve", &pipe, &["hear"]).leaving(&pipe);
+    server.expect("ready");
+    let other = if cfg!(unix) { "54321" } else { "S-1-5-19" };
+    let refused = run(&["connect", "--expect-server", other, &pipe]);
+    assert_eq!(refused.remarks.len(), 1, "{refused:?}");
+    assert_eq!(refused.code(5), "");
+}
+
+#[test]
+#[cfg_attr(
+    windows,
+    ignore = "left out: Wine 10 does not tell the owner of a pipe whose maker named none"
+)]
+#[cfg_attr(
+    not(any(windows, dotnet)),
+    ignore = "left out: no .NET; `cargo xtask test` sets one up"
+)]
+fn a_dotnet_server_that_is_the_expected_one_is_taken() {
+    let _watchdog = watchdog();
+    let words = ["say=come in", "hear"];
+    let (server, mut npipe) = connect(Who::Dotnet, &words, &["--expect-server", "current-user"]);
+    assert_eq!(npipe.line(), "come in");
+    npipe.write(b"thanks\n");
+    server.expect("heard thanks");
+    server.finish();
+    npipe.end_of_output();
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::say;
 use crate::stdin::Feed;
 
 const EXAMPLES: &str = r"Examples:
-  npipe listen mypipe > received.bin
+  npipe listen mypipe > got    from: npipe connect --exit-on-eof mypipe < file
   npipe listen --keep mypipe             one client after another
   npipe listen --echo mypipe             as many at once as come
   npipe listen mypipe --exec bc -q       a program for each client
