@@ -135,6 +135,33 @@ pub fn python(words: &[&str]) -> Peer {
     script(found(find::python(), "Python"), "python/peer.py", words)
 }
 
+/// A script in both of its roles, each with our stream to it: a client of a listener of ours, and a server for one
+/// client. `script` is [`node`] or [`python`].
+pub fn both(script: fn(&[&str]) -> Peer, words: &[&str]) -> [(Peer, PipeStream); 2] {
+    [script_connects(script, words), script_serves(script, words)]
+}
+
+/// A script as a server for one client, and our stream to it.
+pub fn script_serves(script: fn(&[&str]) -> Peer, words: &[&str]) -> (Peer, PipeStream) {
+    let pipe = name("script");
+    let server = script(&[&["serve", &path(&pipe)], words].concat()).leaving(&pipe);
+    server.expect("ready");
+    let stream = PipeStream::connect(&pipe).unwrap();
+    server.expect("connected");
+    (server, stream)
+}
+
+/// A script as a client of a listener of ours, and our stream to it.
+pub fn script_connects(script: fn(&[&str]) -> Peer, words: &[&str]) -> (Peer, PipeStream) {
+    let pipe = name("rust");
+    let listener = PipeListener::bind(&pipe).unwrap();
+    let client = script(&[&["connect", &path(&pipe)], words].concat());
+    let stream = listener.accept().unwrap();
+    client.expect("connecting");
+    client.expect("connected");
+    (client, stream)
+}
+
 fn found(program: Option<PathBuf>, what: &str) -> PathBuf {
     program.unwrap_or_else(|| panic!("there is no {what}: `cargo xtask test` sets one up"))
 }

@@ -2,37 +2,12 @@
 
 use std::io::{BufReader, ErrorKind, Write};
 
-use npipe::{PipeListener, PipeStream};
+use npipe::PipeListener;
 use npipe_interop::{
-    Peer, echo, exchange, hear, name, node, path, pattern, read_to_the_end, watchdog,
+    both, echo, exchange, hear, name, node, path, pattern, read_to_the_end, watchdog,
 };
 
 const MUCH: usize = 300_000;
-
-/// A Node server for one client, and our stream to it.
-fn node_serves(words: &[&str]) -> (Peer, PipeStream) {
-    let pipe = name("node");
-    let server = node(&[&["serve", &path(&pipe)], words].concat()).leaving(&pipe);
-    server.expect("ready");
-    let stream = PipeStream::connect(&pipe).unwrap();
-    server.expect("connected");
-    (server, stream)
-}
-
-/// A Node client of a listener of ours, and our stream to it.
-fn node_connects(words: &[&str]) -> (Peer, PipeStream) {
-    let pipe = name("rust");
-    let listener = PipeListener::bind(&pipe).unwrap();
-    let client = node(&[&["connect", &path(&pipe)], words].concat());
-    let stream = listener.accept().unwrap();
-    client.expect("connecting");
-    client.expect("connected");
-    (client, stream)
-}
-
-fn both(words: &[&str]) -> [(Peer, PipeStream); 2] {
-    [node_connects(words), node_serves(words)]
-}
 
 #[test]
 #[cfg_attr(
@@ -41,7 +16,7 @@ fn both(words: &[&str]) -> [(Peer, PipeStream); 2] {
 )]
 fn lines_go_both_ways() {
     let _watchdog = watchdog();
-    for (peer, stream) in both(&["hear", "say=Hello from Node", "hear"]) {
+    for (peer, stream) in both(node, &["hear", "say=Hello from Node", "hear"]) {
         writeln!(&stream, "Hello from Rust").unwrap();
         peer.expect("heard Hello from Rust");
         assert_eq!(hear(&mut BufReader::new(&stream)), "Hello from Node");
@@ -58,7 +33,7 @@ fn lines_go_both_ways() {
 )]
 fn three_hundred_kilobytes_are_echoed_by_node() {
     let _watchdog = watchdog();
-    for (peer, stream) in both(&["echo"]) {
+    for (peer, stream) in both(node, &["echo"]) {
         exchange(&stream, MUCH);
         drop(stream);
         peer.expect(&format!("echoed {MUCH}"));
@@ -73,7 +48,7 @@ fn three_hundred_kilobytes_are_echoed_by_node() {
 )]
 fn three_hundred_kilobytes_are_echoed_to_node() {
     let _watchdog = watchdog();
-    for (peer, stream) in both(&[&format!("exchange={MUCH}")]) {
+    for (peer, stream) in both(node, &[&format!("exchange={MUCH}")]) {
         assert_eq!(echo(&stream), MUCH);
         let said = peer.finish();
         assert!(said.contains(&format!("read {MUCH}")), "{said:?}");
@@ -87,7 +62,7 @@ fn three_hundred_kilobytes_are_echoed_to_node() {
 )]
 fn what_was_written_before_our_end_is_read_by_node() {
     let _watchdog = watchdog();
-    for (peer, mut stream) in both(&["read=50000", "end"]) {
+    for (peer, mut stream) in both(node, &["read=50000", "end"]) {
         stream.write_all(&pattern(50_000)).unwrap();
         drop(stream);
         peer.expect("read 50000");
@@ -103,7 +78,7 @@ fn what_was_written_before_our_end_is_read_by_node() {
 )]
 fn what_node_wrote_before_its_end_is_read_by_us() {
     let _watchdog = watchdog();
-    for (peer, stream) in both(&["write=50000", "close"]) {
+    for (peer, stream) in both(node, &["write=50000", "close"]) {
         assert!(read_to_the_end(&stream) == pattern(50_000));
         peer.expect("wrote 50000");
         peer.expect("closed");
@@ -126,7 +101,7 @@ fn the_half_close_of_node_is_the_end() {
     } else {
         &["write=50000", "half-close", "hear"]
     };
-    for (peer, stream) in both(words) {
+    for (peer, stream) in both(node, words) {
         assert!(read_to_the_end(&stream) == pattern(50_000));
         peer.expect("wrote 50000");
         if cfg!(unix) {
@@ -145,7 +120,7 @@ fn the_half_close_of_node_is_the_end() {
 )]
 fn our_half_close_is_the_end_for_node() {
     let _watchdog = watchdog();
-    for (peer, mut stream) in both(&["read=50000", "end", "say=the answer"]) {
+    for (peer, mut stream) in both(node, &["read=50000", "end", "say=the answer"]) {
         stream.write_all(&pattern(50_000)).unwrap();
         stream.close_write().unwrap();
         peer.expect("read 50000");
@@ -178,7 +153,7 @@ fn a_node_client_that_leaves_before_accept_is_delivered() {
 )]
 fn a_node_peer_that_is_killed_is_an_end() {
     let _watchdog = watchdog();
-    for (mut peer, stream) in both(&["say=so far", "pause"]) {
+    for (mut peer, stream) in both(node, &["say=so far", "pause"]) {
         let mut reader = BufReader::new(&stream);
         assert_eq!(hear(&mut reader), "so far");
         peer.kill();

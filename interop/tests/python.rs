@@ -4,37 +4,10 @@
 
 use std::io::{BufReader, ErrorKind, Read, Write};
 
-use npipe::{PipeListener, PipeStream};
-use npipe_interop::{
-    Peer, echo, exchange, hear, name, path, pattern, python, read_to_the_end, watchdog,
-};
+use npipe::PipeStream;
+use npipe_interop::{both, echo, exchange, hear, pattern, python, read_to_the_end, watchdog};
 
 const MUCH: usize = 300_000;
-
-/// A Python server for one client, and our stream to it.
-fn python_serves(words: &[&str]) -> (Peer, PipeStream) {
-    let pipe = name("python");
-    let server = python(&[&["serve", &path(&pipe)], words].concat()).leaving(&pipe);
-    server.expect("ready");
-    let stream = PipeStream::connect(&pipe).unwrap();
-    server.expect("connected");
-    (server, stream)
-}
-
-/// A Python client of a listener of ours, and our stream to it.
-fn python_connects(words: &[&str]) -> (Peer, PipeStream) {
-    let pipe = name("rust");
-    let listener = PipeListener::bind(&pipe).unwrap();
-    let client = python(&[&["connect", &path(&pipe)], words].concat());
-    let stream = listener.accept().unwrap();
-    client.expect("connecting");
-    client.expect("connected");
-    (client, stream)
-}
-
-fn both(words: &[&str]) -> [(Peer, PipeStream); 2] {
-    [python_connects(words), python_serves(words)]
-}
 
 #[test]
 #[cfg_attr(
@@ -43,7 +16,7 @@ fn both(words: &[&str]) -> [(Peer, PipeStream); 2] {
 )]
 fn lines_go_both_ways() {
     let _watchdog = watchdog();
-    for (peer, stream) in both(&["hear", "say=Hello from Python", "hear"]) {
+    for (peer, stream) in both(python, &["hear", "say=Hello from Python", "hear"]) {
         writeln!(&stream, "Hello from Rust").unwrap();
         peer.expect("heard Hello from Rust");
         assert_eq!(hear(&mut BufReader::new(&stream)), "Hello from Python");
@@ -60,13 +33,13 @@ fn lines_go_both_ways() {
 )]
 fn three_hundred_kilobytes_are_echoed_both_ways() {
     let _watchdog = watchdog();
-    for (peer, stream) in both(&["echo"]) {
+    for (peer, stream) in both(python, &["echo"]) {
         exchange(&stream, MUCH);
         drop(stream);
         peer.expect(&format!("echoed {MUCH}"));
         peer.finish();
     }
-    for (peer, stream) in both(&[&format!("exchange={MUCH}")]) {
+    for (peer, stream) in both(python, &[&format!("exchange={MUCH}")]) {
         assert_eq!(echo(&stream), MUCH);
         let said = peer.finish();
         assert!(said.contains(&format!("read {MUCH}")), "{said:?}");
@@ -80,14 +53,14 @@ fn three_hundred_kilobytes_are_echoed_both_ways() {
 )]
 fn a_half_close_of_either_side_is_the_end_and_the_answer_arrives() {
     let _watchdog = watchdog();
-    for (peer, stream) in both(&["write=50000", "half-close", "hear"]) {
+    for (peer, stream) in both(python, &["write=50000", "half-close", "hear"]) {
         assert!(read_to_the_end(&stream) == pattern(50_000));
         writeln!(&stream, "the answer").unwrap();
         peer.expect("wrote 50000");
         peer.expect("heard the answer");
         peer.finish();
     }
-    for (peer, mut stream) in both(&["read=50000", "end", "say=the answer"]) {
+    for (peer, mut stream) in both(python, &["read=50000", "end", "say=the answer"]) {
         stream.write_all(&pattern(50_000)).unwrap();
         stream.close_write().unwrap();
         peer.expect("read 50000");
@@ -104,7 +77,7 @@ fn a_half_close_of_either_side_is_the_end_and_the_answer_arrives() {
 )]
 fn what_was_written_before_the_end_of_either_side_is_read() {
     let _watchdog = watchdog();
-    for (peer, mut stream) in both(&["read=50000", "end"]) {
+    for (peer, mut stream) in both(python, &["read=50000", "end"]) {
         stream.write_all(&pattern(50_000)).unwrap();
         drop(stream);
         peer.expect("read 50000");
@@ -113,7 +86,7 @@ fn what_was_written_before_the_end_of_either_side_is_read() {
     }
     // The second time with bytes of ours that Python never reads, which the system calls a reset.
     for unread in [&b""[..], b"never read"] {
-        for (mut peer, mut stream) in both(&["write=50000", "pause", "close"]) {
+        for (mut peer, mut stream) in both(python, &["write=50000", "pause", "close"]) {
             stream.write_all(unread).unwrap();
             peer.go();
             assert!(read_to_the_end(&stream) == pattern(50_000));
@@ -149,7 +122,7 @@ fn recv(mut stream: &PipeStream) -> Vec<u8> {
 fn the_messages_of_multiprocessing_go_both_ways() {
     let _watchdog = watchdog();
     let lengths = [1, 0, 20_000, MUCH];
-    for (peer, stream) in both(&["connection", "echo"]) {
+    for (peer, stream) in both(python, &["connection", "echo"]) {
         for length in lengths {
             send(&stream, &pattern(length));
             assert!(recv(&stream) == pattern(length), "{length}");
@@ -159,7 +132,7 @@ fn the_messages_of_multiprocessing_go_both_ways() {
         peer.finish();
     }
     let words = ["connection", "recv", "send=20000", "recv"];
-    for (peer, stream) in both(&words) {
+    for (peer, stream) in both(python, &words) {
         send(&stream, &pattern(100));
         peer.expect("message of 100");
         assert!(recv(&stream) == pattern(20_000));
