@@ -72,10 +72,13 @@ async function act(socket, deeds) {
     console.log(`wrote ${count}`);
   };
   const readPattern = async (count) => {
-    const enough = await incoming.until(() => incoming.bytes.length >= count);
-    const bytes = incoming.take(count);
-    if (!bytes.equals(pattern(0, bytes.length))) throw new Error('a byte is wrong');
-    console.log(enough ? `read ${count}` : `read ${bytes.length}, then the end`);
+    let at = 0;
+    while (at < count && (await incoming.until(() => incoming.bytes.length > 0))) {
+      const bytes = incoming.take(Math.min(incoming.bytes.length, count - at));
+      if (!bytes.equals(pattern(at, bytes.length))) throw new Error('a byte is wrong');
+      at += bytes.length;
+    }
+    console.log(at === count ? `read ${count}` : `read ${at}, then the end`);
   };
 
   for (const deed of deeds) {

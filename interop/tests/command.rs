@@ -440,7 +440,7 @@ fn sixty_four_mebibytes_pass_both_ways_with_dotnet_bit_for_bit() {
 )]
 fn binary_passes_both_ways_with_go_bit_for_bit() {
     let _watchdog = watchdog();
-    binary_passes_both_ways_at_once(Who::Go, 8 * MIB);
+    binary_passes_both_ways_at_once(Who::Go, 64 * MIB);
 }
 
 #[test]
@@ -450,7 +450,7 @@ fn binary_passes_both_ways_with_go_bit_for_bit() {
 )]
 fn binary_passes_both_ways_with_node_bit_for_bit() {
     let _watchdog = watchdog();
-    binary_passes_both_ways_at_once(Who::Node, 2 * MIB);
+    binary_passes_both_ways_at_once(Who::Node, 64 * MIB);
 }
 
 #[test]
