@@ -4,13 +4,13 @@
 #[cfg(windows)]
 use std::io::Read;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use npipe::{
     Access, ConnectOptions, Direction, ExpectServer, ImpersonationLevel, ListenOptions,
     PipeListener, PipeStream,
 };
-use npipe_interop::{Dotnet, Peer, hear, name, pattern, read_to_the_end, watchdog};
+use npipe_interop::{Dotnet, Peer, hear, name, read_to_the_end, watchdog};
 
 fn bind(options: &ListenOptions) -> PipeListener {
     options.bind(name("options")).unwrap()
@@ -163,7 +163,7 @@ fn dotnet_waits_until_we_have_read_everything() {
         peer.expect("wrote 20000");
         let mut got = vec![0; 20_000];
         BufReader::new(&stream).read_exact(&mut got).unwrap();
-        assert!(got == pattern(20_000));
+        assert!(got == npipe_interop::pattern(20_000));
         peer.expect("drained");
         writeln!(&stream, "all of it").unwrap();
         peer.expect("heard all of it");
@@ -186,8 +186,8 @@ fn we_wait_until_dotnet_has_read_everything() {
         dotnet.connects(&listener, &words),
         dotnet.serves(&[&["in=65536"], &words[..]].concat()),
     ] {
-        stream.write_all(&pattern(20_000)).unwrap();
-        let soon = Instant::now() + Duration::from_millis(100);
+        stream.write_all(&npipe_interop::pattern(20_000)).unwrap();
+        let soon = std::time::Instant::now() + Duration::from_millis(100);
         stream.set_write_deadline(Some(soon)).unwrap();
         let error = stream.wait_drained().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
