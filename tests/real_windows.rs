@@ -168,6 +168,18 @@ fn real_windows_a_security_without_its_own_server_is_told_so() {
 }
 
 #[test]
+#[ignore = "real Windows only: Wine keeps no mandatory label"]
+fn real_windows_a_mandatory_label_is_set_and_read_back() {
+    let listener = ListenOptions::new()
+        .security(Security::Sddl("D:P(A;;GA;;;WD)S:(ML;;NW;;;LW)".into()))
+        .bind(name("label"))
+        .unwrap();
+    let security = listener.security_descriptor().unwrap();
+    assert!(security.contains("(ML;;NW;;;LW)"), "{security}");
+    pair_on(&listener);
+}
+
+#[test]
 #[ignore = "real Windows only: Wine ignores FILE_FLAG_FIRST_PIPE_INSTANCE"]
 fn real_windows_the_name_is_taken_for_programs_that_ask_for_the_first_instance() {
     let listener = PipeListener::bind(name("first")).unwrap();
