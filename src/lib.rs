@@ -39,7 +39,8 @@
 //! # What it does not do
 //!
 //! * It is no transport between machines; see [`PipeName`] for the one exception that Windows has.
-//! * It starts no thread, and without features it depends on nothing but the bindings of the system.
+//! * It starts no thread, and without features it depends on nothing but the bindings of the system. (On Windows
+//!   `wait_drained` and `close_write` may wait for the peer on a thread of the system's own pool.)
 //! * It puts no protocol on the pipe: what you write is what the other program reads.
 //!
 //! # Errors
