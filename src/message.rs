@@ -98,18 +98,15 @@ impl PipeStream {
                     room = left.clamp(FIRST_ROOM, MOST_ROOM);
                 }
                 Err(Failure::System(e)) if is_end(&e) => {
-                    if used == start {
-                        self.note_end(&e);
+                    self.note_end(&e);
+                    if used == start && !self.is_in_message() {
                         return Ok(None);
                     }
                     return Err(Failure::System(error::explained(
                         ErrorKind::UnexpectedEof,
                         READ,
                         self.peer_addr(),
-                        format!(
-                            "the other side has gone in the middle of a message, after {} bytes of it",
-                            used - start
-                        ),
+                        "the other side has gone in the middle of a message",
                         e,
                     )));
                 }

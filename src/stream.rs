@@ -89,6 +89,8 @@ struct Shared {
     directions: Directions,
     /// An empty message has come where bytes are read: the end of the stream, now and later.
     read_ended: AtomicBool,
+    /// A message has been received in part.
+    in_message: AtomicBool,
     /// What `close_write` has begun.
     half_close: OnceLock<sys::HalfClose>,
     /// How long a read spins before it blocks, in nanoseconds.
@@ -142,6 +144,7 @@ impl PipeStream {
                 writing: Lane::new(sys::Waiter::new()),
                 directions,
                 read_ended: AtomicBool::new(false),
+                in_message: AtomicBool::new(false),
                 half_close: OnceLock::new(),
                 busy_poll: AtomicU64::new(0),
                 write_lost: AtomicBool::new(false),
@@ -291,7 +294,18 @@ impl PipeStream {
             0 => None,
             nanos => Some(Duration::from_nanos(nanos)),
         };
-        turn.drive(&mut self.io.read(self.reading().waker(), buffer), spin)
+        let part = turn.drive(&mut self.io.read(self.reading().waker(), buffer), spin)?;
+        if self.mode() == PipeMode::Message {
+            self.shared
+                .in_message
+                .store(!part.complete, Ordering::Relaxed);
+        }
+        Ok(part)
+    }
+
+    /// Whether the rest of a message is still to be received.
+    pub(crate) fn is_in_message(&self) -> bool {
+        self.shared.in_message.load(Ordering::Relaxed)
     }
 
     fn read_bytes(&self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -376,6 +376,48 @@ fn a_peer_that_dies_in_the_middle_of_a_message_is_told_from_its_end() {
 }
 
 #[test]
+fn what_was_sent_before_a_peer_left_without_reading_arrives() {
+    let _watchdog = watchdog(60);
+    for _ in 0..20 {
+        let (_listener, mut server, client) = messages("unread");
+        for message in ["one", "", "three"] {
+            client.send(message.as_bytes()).unwrap();
+        }
+        server.send(b"never read").unwrap();
+        assert_eq!(server.peek().unwrap().message, 3);
+        drop(client);
+        assert_eq!(server.peek().unwrap().message, 3);
+        for message in ["one", "", "three"] {
+            assert_eq!(recv(&server).unwrap(), message.as_bytes());
+        }
+        assert_eq!(recv(&server), None);
+        assert_eq!(server.read(&mut [0]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn a_torn_message_is_no_end_however_many_calls_it_takes() {
+    let _watchdog = watchdog(60);
+    let (_listener, server, client) = messages("torn-recv");
+    let soon = || Some(Instant::now() + Duration::from_millis(50));
+    let message = pattern(1, 10 << 20);
+    client.set_write_deadline(soon()).unwrap();
+    client.send(&message).unwrap_err();
+    let mut got = Vec::new();
+    server.set_read_deadline(soon()).unwrap();
+    let error = server.recv(&mut got).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    server.set_read_deadline(None).unwrap();
+    drop(client);
+    match server.recv(&mut got) {
+        Err(error) => assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{error}"),
+        // On Windows what nobody had read of it is taken back with it.
+        Ok(None) if cfg!(windows) && got.is_empty() => {}
+        Ok(end) => panic!("{end:?}, after {} bytes", got.len()),
+    }
+}
+
+#[test]
 fn a_byte_pipe_has_no_messages() {
     let (_listener, server, client) = pair("bytes");
     for stream in [&server, &client] {

@@ -32,6 +32,9 @@ pub(super) struct Packets {
     to: usize,
     /// How many bytes of the present message have not been handed over; what is spilled is part of them.
     left: u64,
+    /// The peer has gone with something of ours unread. Linux tells so before it gives what the peer had sent: on a
+    /// packet socket the error comes first, once, and the packets after it.
+    reset: bool,
 }
 
 fn broken(why: impl Into<String>) -> io::Error {
@@ -60,10 +63,13 @@ impl Packets {
         } else {
             &mut []
         };
-        let received = match os::recv_packet(socket, &mut [&mut head, buffer, spill]) {
-            Err(Errno::AGAIN) => return Poll::Pending,
-            Err(error) => return Poll::Ready(Err(error.into())),
-            Ok(received) => received,
+        let received = loop {
+            match os::recv_packet(socket, &mut [&mut head, buffer, spill]) {
+                Err(Errno::CONNRESET) if !self.reset => self.reset = true,
+                Err(Errno::AGAIN) => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error.into())),
+                Ok(received) => break received,
+            }
         };
         Poll::Ready(self.take_in(received, head, buffer.len()))
     }
@@ -75,7 +81,11 @@ impl Packets {
         room: usize,
     ) -> io::Result<Part> {
         if length == 0 {
-            return Err(io::ErrorKind::BrokenPipe.into());
+            return Err(if self.reset {
+                io::ErrorKind::ConnectionReset.into()
+            } else {
+                io::ErrorKind::BrokenPipe.into()
+            });
         }
         let announced = u64::from_le_bytes(head);
         let Some(length) = length.checked_sub(HEAD).filter(|_| whole) else {
@@ -101,7 +111,7 @@ impl Packets {
         }
     }
 
-    pub(super) fn peek(&self, socket: &OwnedFd) -> io::Result<Peek> {
+    pub(super) fn peek(&mut self, socket: &OwnedFd) -> io::Result<Peek> {
         let spilled = self.to - self.from;
         let left = |left| usize::try_from(left).unwrap_or(usize::MAX);
         if spilled > 0 {
@@ -111,7 +121,12 @@ impl Packets {
             });
         }
         let mut head = [0; HEAD];
-        match os::peek_packet(socket, &mut head) {
+        let mut peeked = os::peek_packet(socket, &mut head);
+        if peeked == Err(Errno::CONNRESET) && !self.reset {
+            self.reset = true;
+            peeked = os::peek_packet(socket, &mut head);
+        }
+        match peeked {
             Err(Errno::AGAIN) => Ok(Peek {
                 available: 0,
                 message: left(self.left),

@@ -5,6 +5,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -104,9 +105,10 @@ impl Place {
             file: identity(&status(path)?),
         };
         let finish = || -> io::Result<()> {
-            if let Some(mode) = mode {
-                // The umask may have taken some away.
-                fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+            match mode {
+                // The umask has taken some away.
+                Some(mode) if status(path)?.mode() & 0o777 != mode => place.set_mode(mode)?,
+                _ => {}
             }
             Ok(rustix::net::listen(socket, backlog)?)
         };
@@ -115,6 +117,29 @@ impl Place {
             return Err(error.into());
         }
         Ok(place)
+    }
+
+    /// Sets the mode of our own file and no other's: in a directory where others may write, something else may have
+    /// taken its place since, a link for instance.
+    #[cfg(target_os = "linux")]
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        use rustix::fd::AsRawFd;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
+        if identity(&file.metadata()?) != self.file {
+            return Err(io::Error::new(
+                ErrorKind::PermissionDenied,
+                "somebody else has put another file in the socket's place",
+            ));
+        }
+        // A descriptor of O_PATH can be changed by this name alone (open(2)).
+        let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+        fs::set_permissions(itself, fs::Permissions::from_mode(mode))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
     }
 
     /// Removes the file, if it is still ours.
@@ -215,6 +240,10 @@ fn clear_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Refusal> {
     }
 }
 
+/// How long one waits for a lock, and how often one looks: no event tells, and a signal is no way to end a wait here.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// Keeps two servers from clearing away each other's socket: whoever looks at a path and then changes it holds the
 /// lock beside it. It is there for the moment of a bind or a close only, and a killed process leaves nothing locked.
 struct Lock {
@@ -224,9 +253,12 @@ struct Lock {
 
 impl Lock {
     fn take(path: &Path) -> Result<Lock, Refusal> {
-        let mut lock = OsString::from(path);
-        lock.push(".lock");
-        let path = PathBuf::from(lock);
+        // Hidden, and not what anybody would call a pipe.
+        let mut lock = OsString::from(".");
+        lock.push(path.file_name().unwrap_or_default());
+        lock.push(".npipe-lock");
+        let path = path.with_file_name(lock);
+        let until = Instant::now().checked_add(PATIENCE);
         loop {
             let file = rustix::fs::open(
                 &path,
@@ -252,10 +284,23 @@ impl Lock {
                 );
                 return Err(Refusal::new(ErrorKind::PermissionDenied, why));
             }
-            loop {
-                match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
-                    Err(Errno::INTR) => {}
-                    other => break other?,
+            // Held for the moment of a bind or a close; but whoever holds it may be stopped there.
+            while let Err(error) =
+                rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            {
+                match error {
+                    Errno::INTR => {}
+                    Errno::WOULDBLOCK if until.is_none_or(|until| Instant::now() < until) => {
+                        std::thread::sleep(LOOK_AGAIN);
+                    }
+                    Errno::WOULDBLOCK => {
+                        let why = format!(
+                            "another server holds {} and does not let go of it",
+                            path.display()
+                        );
+                        return Err(Refusal::new(ErrorKind::AddrInUse, why));
+                    }
+                    error => return Err(error.into()),
                 }
             }
             // The one before us may have removed the file that we waited for: then it locks nobody out.
