@@ -218,7 +218,7 @@ impl PipeListener {
     }
 
     /// Stops listening, from any thread. Every blocked `accept` fails with "listener closed", as does every later one; the
-    /// name is free when this returns. Clients that were not accepted yet see end of file; streams live on.
+    /// name is free when this returns (Windows: once the last of its streams is dropped too, for each holds an instance). Clients that were not accepted yet see end of file; streams live on.
     pub fn close(&self) {
         let held = &self.held;
         held.lane.close();

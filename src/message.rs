@@ -71,10 +71,7 @@ impl PipeStream {
     /// * `UnexpectedEof`: the peer has gone in the middle of a message. What had come of it is in `message`.
     pub fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
         self.need_messages(READ)?;
-        let received = self
-            .reading()
-            .enter()
-            .and_then(|turn| self.receive(&turn, message));
+        let received = self.in_reading_turn(|turn| self.receive(turn, message));
         received.map_err(|failure| self.failed(READ, failure))
     }
 
@@ -125,10 +122,7 @@ impl PipeStream {
     /// * `TimedOut`, by the read deadline or timeout; nothing is lost.
     pub fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
         self.need_messages(READ)?;
-        let read = self
-            .reading()
-            .enter()
-            .and_then(|turn| self.read_part(&turn, buffer));
+        let read = self.in_reading_turn(|turn| self.read_part(turn, buffer));
         read.map_err(|failure| match failure {
             Failure::System(e) if is_end(&e) => {
                 self.note_end(&e);

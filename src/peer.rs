@@ -104,7 +104,7 @@ impl PipeStream {
     /// Who is at the other end.
     ///
     /// Windows, server: the user that the client lets it see, by [`ImpersonationLevel`]; as long as nothing has been
-    /// read from the client, the user of its process. Windows, client: the user of the server's process, or, where
+    /// read from the client, the user of its process, which is a hint and nothing to admit anybody by: read first. Windows, client: the user of the server's process, or, where
     /// this user may not look at that, the pipe's owner. Unix: `SO_PEERCRED`, `getpeereid`.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::lane::{Failure, Lane, Turn};
+use crate::lane::{Failure, Lane, Turn, Waker};
 use crate::listener::{SECURITY, Slot};
 use crate::sys;
 use crate::{ConnectOptions, PipeName, connect, error};
@@ -281,6 +281,19 @@ impl PipeStream {
         &self.shared.reading
     }
 
+    /// Does `work` in a turn of the reading lane.
+    pub(crate) fn in_reading_turn<T>(
+        &self,
+        work: impl FnOnce(&Turn<'_, sys::Waiter>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let result = self.reading().enter().and_then(|turn| work(&turn));
+        if self.io.reads_ahead() {
+            // A write that waits may read ahead again, now that nobody reads.
+            self.shared.writing.waker().wake();
+        }
+        result
+    }
+
     /// One read of the system's, by the one whose turn it is.
     pub(crate) fn read_part(
         &self,
@@ -312,11 +325,11 @@ impl PipeStream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let read = self.reading().enter().and_then(|turn| {
+        let read = self.in_reading_turn(|turn| {
             if self.shared.read_ended.load(Ordering::Relaxed) {
                 return Ok(0);
             }
-            let part = self.read_part(&turn, buffer)?;
+            let part = self.read_part(turn, buffer)?;
             if part.len == 0 && self.mode() == PipeMode::Message {
                 // The peer's half close, where there is no other (go-winio's and Docker's convention). It lasts.
                 self.shared.read_ended.store(true, Ordering::Relaxed);
@@ -347,6 +360,12 @@ impl PipeStream {
             }
             if self.shared.half_close.get().is_some() {
                 return Err(Failure::Shut);
+            }
+            if self.mode() == PipeMode::Message && u32::try_from(bytes.len()).is_err() {
+                return Err(Failure::System(io::Error::new(
+                    ErrorKind::InvalidInput,
+                    "a message has at most 4 GiB, less one byte",
+                )));
             }
             if self.shared.write_lost.load(Ordering::Relaxed) {
                 return Err(Failure::Lost);

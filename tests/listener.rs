@@ -228,6 +228,42 @@ fn two_hundred_clients_at_once_five_times() {
 }
 
 #[test]
+fn three_hundred_streams_are_alive_at_once() {
+    let _watchdog = watchdog(240);
+    let listener = PipeListener::bind(name("many")).unwrap();
+    let mut streams: Vec<_> = (0..300).map(|_| pair_on(&listener)).collect();
+    for (server, client) in &mut streams {
+        client.write_all(b"x").unwrap();
+        server.read_exact(&mut [0]).unwrap();
+    }
+}
+
+#[test]
+fn a_thread_that_computes_after_its_accept_holds_up_no_other() {
+    let _watchdog = watchdog(60);
+    let listener = PipeListener::bind(name("busy")).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (accepted, is_accepted) = mpsc::channel();
+        let (listener, done) = (&listener, &done);
+        scope.spawn(move || {
+            let _stream = listener.accept().unwrap();
+            accepted.send(()).unwrap();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let connect = || PipeStream::connect(listener.local_addr().os_path()).unwrap();
+        let _first = connect();
+        is_accepted.recv().unwrap();
+        let _second = connect();
+        listener.accept().unwrap();
+        listener.close();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn who_wrote_and_left_before_accept_is_delivered_2000_of_2000_in_order() {
     let _watchdog = watchdog(240);
     let listener = PipeListener::bind(name("early")).unwrap();

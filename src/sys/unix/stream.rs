@@ -102,6 +102,11 @@ impl Stream {
         }
     }
 
+    /// Whether a write that waits reads ahead: the kernel's buffers make that needless.
+    pub(crate) fn reads_ahead(&self) -> bool {
+        false
+    }
+
     /// Sends one message.
     pub(crate) fn send<'a>(
         &'a self,

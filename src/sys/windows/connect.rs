@@ -40,8 +40,13 @@ const READ_WRITE: Masks = &[
     (GENERIC_READ | GENERIC_WRITE, Directions::BOTH),
     (GENERIC_READ | FILE_WRITE_ATTRIBUTES, READS),
     (GENERIC_WRITE | FILE_READ_ATTRIBUTES, WRITES),
+    (GENERIC_READ, READS),
 ];
-const READ: Masks = &[(GENERIC_READ | FILE_WRITE_ATTRIBUTES, READS)];
+const READ: Masks = &[
+    (GENERIC_READ | FILE_WRITE_ATTRIBUTES, READS),
+    // All that the system's own default lets others do; on a byte pipe it is enough.
+    (GENERIC_READ, READS),
+];
 const WRITE: Masks = &[(GENERIC_WRITE | FILE_READ_ATTRIBUTES, WRITES)];
 /// 0 stands for the mask of the caller's own, of which the system will say what it allows.
 const MASK: Masks = &[(0, Directions::BOTH)];

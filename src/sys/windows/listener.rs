@@ -14,7 +14,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_PIPE_BUSY};
-use windows_sys::Win32::System::Pipes::PIPE_UNLIMITED_INSTANCES;
 
 use super::os::{self, Instance, Listening, Overlapped, Packet, Port};
 use super::security;
@@ -100,10 +99,9 @@ impl Listener {
             accept_remote: options.accept_remote_clients,
             // One more than are asked for: the next one is made before the last one's handle is closed, lest the name
             // be free in between.
-            max_instances: match options.max_instances {
-                Some(most) if most < PIPE_UNLIMITED_INSTANCES - 1 => most + 1,
-                _ => PIPE_UNLIMITED_INSTANCES,
-            },
+            max_instances: options
+                .max_instances
+                .map_or(os::NO_LIMIT, |most| most.saturating_add(1)),
             input_buffer_size: size(options.input_buffer_size),
             output_buffer_size: size(options.output_buffer_size),
             security: security::descriptor(options, name)?,
@@ -249,6 +247,11 @@ impl Listener {
 
     /// Gives up the name. Called by the one who holds the lane, once it is closed.
     pub(crate) fn close(&self, _waiter: &ListenWaiter) {
+        self.give_up();
+    }
+
+    /// Ends all that waits, and takes its memory back from the system.
+    fn give_up(&self) {
         let mut state = self.state();
         state.closed = true;
         state.ready.clear();
@@ -289,6 +292,13 @@ impl Listener {
         } else {
             state.spent.push(pending.handle);
         }
+    }
+}
+
+/// A bind that fails half way has instances that wait already: their memory is the system's too.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 

@@ -384,7 +384,7 @@ pub(super) struct Instance {
     pub(super) max_instances: u32,
     pub(super) input_buffer_size: u32,
     pub(super) output_buffer_size: u32,
-    pub(super) security: Option<SecurityDescriptor>,
+    pub(super) security: SecurityDescriptor,
 }
 
 impl Instance {
@@ -404,10 +404,7 @@ impl Instance {
             RootDirectory: null_mut(),
             ObjectName: &name,
             Attributes: OBJ_CASE_INSENSITIVE,
-            SecurityDescriptor: match &self.security {
-                Some(descriptor) => descriptor.0.cast(),
-                None => null(),
-            },
+            SecurityDescriptor: self.security.0.cast(),
             SecurityQualityOfService: null(),
         };
         // To look at the pipe, whichever way it goes.
@@ -528,13 +525,14 @@ pub(super) enum Packet {
 
 impl Port {
     pub(super) fn new() -> io::Result<Port> {
+        // Any number of threads: at a lower one, packets would wait for a thread that has accepted and now computes.
         // SAFETY: makes a new port.
         unsafe {
             owned(CreateIoCompletionPort(
                 INVALID_HANDLE_VALUE,
                 null_mut(),
                 0,
-                1,
+                i32::MAX as u32,
             ))
         }
         .map(Port)
@@ -643,9 +641,12 @@ impl Local {
     }
 }
 
-/// A limit on instances; "unlimited" is told as 255 or as -1.
+/// What NtCreateNamedPipeFile is given for no limit on instances. (CreateNamedPipe's 255 for it means 255 here.)
+pub(super) const NO_LIMIT: u32 = u32::MAX;
+
+/// A limit on instances, if it is one.
 pub(super) fn limit(max_instances: u32) -> Option<u32> {
-    (max_instances < PIPE_UNLIMITED_INSTANCES).then_some(max_instances)
+    (max_instances != NO_LIMIT).then_some(max_instances)
 }
 
 pub(super) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
@@ -772,7 +773,8 @@ impl WaitBuffer {
     }
 }
 
-/// FSCTL_PIPE_WAIT: ends when an instance is free.
+/// FSCTL_PIPE_WAIT: ends when an instance is free. By NtFsControlFile, since DeviceIoControl sends this code, whose device is
+/// the pipes' own, to where no file system listens. (Wine does not tell the two apart.)
 ///
 /// # Safety
 ///
@@ -782,19 +784,27 @@ pub(super) unsafe fn wait_instance(
     buffer: &WaitBuffer,
     overlapped: *mut Overlapped,
 ) -> io::Result<Started> {
-    // SAFETY: the caller's promise; the block is as long as it says.
-    started(unsafe {
-        DeviceIoControl(
+    // SAFETY: the caller's promise; the block is as long as it says. An OVERLAPPED begins with an IO_STATUS_BLOCK.
+    let status = unsafe {
+        (*overlapped).0.Internal = STATUS_PENDING as usize;
+        NtFsControlFile(
             root.as_raw_handle(),
+            (*overlapped).0.hEvent,
+            None,
+            null(),
+            overlapped.cast(),
             FSCTL_PIPE_WAIT,
             buffer.0.as_ptr().cast(),
             buffer.1,
             null_mut(),
             0,
-            null_mut(),
-            overlapped.cast(),
         )
-    })
+    };
+    match status {
+        STATUS_PENDING => Ok(Started::Pending),
+        failed if failed < 0 => Err(from_status(failed)),
+        _ => Ok(Started::Finished),
+    }
 }
 
 /// A security descriptor that the system made.
@@ -950,6 +960,21 @@ pub(super) fn peer_pid(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
         }
     })?;
     Ok(pid)
+}
+
+/// Whether a server's client is on this machine. Where the system does not tell, it is not.
+pub(super) fn is_local(pipe: &OwnedHandle) -> bool {
+    let mut name = [0u16; 256];
+    // SAFETY: an open handle, and a buffer of the size that is said, in bytes.
+    let told = unsafe {
+        GetNamedPipeClientComputerNameW(
+            pipe.as_raw_handle(),
+            name.as_mut_ptr(),
+            size_of_val(&name) as u32,
+        )
+    };
+    // ERROR_PIPE_LOCAL. Wine 10 has no remote clients, and does not have the call either.
+    told == 0 && code(&io::Error::last_os_error()) == ERROR_PIPE_LOCAL || is_wine()
 }
 
 /// The session of the process at the other end.

@@ -118,7 +118,11 @@ where
         // so that it may be written.
         unsafe { *overlapped = os::Overlapped::with_event(event) };
         match (self.start)(self.handle, overlapped) {
-            Ok(Started::Finished) => self.progress(),
+            Ok(Started::Finished) => {
+                // Until the result has been seen to be there.
+                self.state = State::Pending;
+                self.progress()
+            }
             Ok(Started::Pending) => {
                 self.state = State::Pending;
                 Poll::Pending

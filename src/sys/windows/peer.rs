@@ -3,7 +3,9 @@
 use std::io::{self, ErrorKind};
 use std::os::windows::io::OwnedHandle;
 
-use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_CANNOT_IMPERSONATE};
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_CANNOT_IMPERSONATE, ERROR_CANT_OPEN_ANONYMOUS,
+};
 
 use super::os;
 use crate::{ExpectServer, PeerIdentity, Role};
@@ -13,9 +15,18 @@ pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentit
     let server = role == Role::Server;
     let sid = match role {
         Role::Server => match os::Impersonation::begin(pipe) {
-            Ok(_as_client) => os::user_sid(&os::Token::of_thread()?)?,
-            // Nothing was read from it yet.
-            Err(error) if os::code(&error) == ERROR_CANNOT_IMPERSONATE => {
+            Ok(_as_client) => {
+                let token = os::Token::of_thread().map_err(|error| match os::code(&error) {
+                    ERROR_CANT_OPEN_ANONYMOUS => io::Error::new(
+                        ErrorKind::PermissionDenied,
+                        "the client lets nobody know who it is (ImpersonationLevel::Anonymous)",
+                    ),
+                    _ => error,
+                })?;
+                os::user_sid(&token)?
+            }
+            // Nothing was read from it yet. The number of a process on another machine means nothing here.
+            Err(error) if os::code(&error) == ERROR_CANNOT_IMPERSONATE && os::is_local(pipe) => {
                 os::user_sid(&os::Token::of_process(os::peer_pid(pipe, server)?)?)?
             }
             Err(error) => return Err(error),

@@ -11,11 +11,11 @@ const OPERATION: &str = "bind";
 /// take its clients. GENERIC_WRITE contains it; the system asks a client that opens with GENERIC_WRITE for the rest only.
 const READ_WRITE: &str = "0x12019b";
 
-/// The descriptor of a new pipe; None for the system's own default.
+/// The descriptor of a new pipe.
 pub(super) fn descriptor(
     options: &ListenOptions,
     name: &PipeName,
-) -> io::Result<Option<SecurityDescriptor>> {
+) -> io::Result<SecurityDescriptor> {
     let fail = |e| error::from_os(OPERATION, name, e);
     let sddl = match &options.security {
         Security::Sddl(_) if options.current_user_clients_only => {
@@ -30,7 +30,7 @@ pub(super) fn descriptor(
         _ if options.current_user_clients_only => {
             format!("D:P(A;;FA;;;{})", user().map_err(fail)?)
         }
-        Security::OsDefault => return Ok(None),
+        Security::OsDefault => os_default().map_err(fail)?,
         Security::OwnerOnly => owner_only().map_err(fail)?,
         Security::Everyone => {
             format!("{}(A;;{READ_WRITE};;;WD)", owner_only().map_err(fail)?)
@@ -65,7 +65,7 @@ pub(super) fn descriptor(
         ));
     }
     match SecurityDescriptor::parse(&sddl) {
-        Ok(descriptor) => Ok(Some(descriptor)),
+        Ok(descriptor) => Ok(descriptor),
         Err(source) => {
             let wrong = mistake();
             Err(error::explained(
@@ -83,6 +83,15 @@ pub(super) fn descriptor(
 /// system and the administrators.
 fn owner_only() -> io::Result<String> {
     Ok(format!("D:P(A;;FA;;;{})(A;;FA;;;SY)(A;;FA;;;BA)", user()?))
+}
+
+/// What CreateNamedPipe gives a pipe of which nothing is said: full access for the system, the administrators and the
+/// owner, reading for everyone and the anonymous. (NtCreateNamedPipeFile would take the token's own default instead.)
+fn os_default() -> io::Result<String> {
+    Ok(format!(
+        "D:(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{})(A;;FR;;;WD)(A;;FR;;;AN)",
+        user()?
+    ))
 }
 
 fn user() -> io::Result<String> {

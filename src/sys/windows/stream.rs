@@ -85,6 +85,11 @@ impl Stream {
         Drain::new(&self.handle, waiter)
     }
 
+    /// Whether a write that waits reads ahead.
+    pub(crate) fn reads_ahead(&self) -> bool {
+        self.ahead.is_some()
+    }
+
     /// Sends one message: a write is one.
     pub(crate) fn send<'a>(
         &'a self,
@@ -184,6 +189,10 @@ impl From<OwnedHandle> for PipeStream {
         let (mode, unbuffered) = local.map_or((PipeMode::Byte, false), |local| {
             (local.mode, local.unbuffered)
         });
+        if mode == PipeMode::Message {
+            // A client's end reads bytes until it is told otherwise. One that may not be told is read as it is.
+            let _ = os::set_message_read_mode(&handle);
+        }
         PipeStream::adopt(Stream::new(handle, mode, unbuffered))
     }
 }
