@@ -111,6 +111,9 @@ struct Lane {
     bytes: AtomicU64,
     /// Its reads were told to stop, so that a timeout is an end and no failure.
     stopped: AtomicBool,
+    /// What has come already is still to be read: each read has `LAST_OUTPUT` from its own start, however long the
+    /// writes between them take.
+    emptying: AtomicBool,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -192,8 +195,13 @@ impl Couple {
             watch.end(way);
         }
         let half_close = if self.has_messages() && !source.is_own() {
-            // The end of all messages is the other side's whole close; its empty ones have been passed on as they are.
-            HalfClose::Impossible
+            // Empty messages have been passed on as they are, a half close's too. Windows: what has ended now is the
+            // whole other side. Unix: it may still want its answer.
+            if source.is_gone() {
+                HalfClose::Impossible
+            } else {
+                HalfClose::Done
+            }
         } else {
             sink.end_write()
         };
@@ -209,6 +217,9 @@ impl Couple {
         let messages = self.has_messages();
         let mut buffer = Vec::new();
         loop {
+            if lane.emptying.load(Ordering::SeqCst) {
+                source.stop_reading(LAST_OUTPUT);
+            }
             let length = match source.read(messages, &mut buffer) {
                 Ok(None) => return Ok(()),
                 Ok(Some(length)) => length,
@@ -239,6 +250,7 @@ impl Couple {
         if let Err(error) = self.far.wait_drained() {
             lock(&lane.failure).get_or_insert_with(|| Failure::pipe(&error));
         }
+        self.down.emptying.store(true, Ordering::SeqCst);
         self.stop(Way::Down, LAST_OUTPUT);
     }
 

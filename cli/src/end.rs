@@ -254,7 +254,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// After its half close a peer can still be there, and read.
+#[cfg(unix)]
+fn message_pipe_is_gone(stream: &PipeStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    // The hang-up comes of a whole close, not of a half.
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
+    poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+}
+
 /// After its empty message a peer can still be there, and read. No call tells but one that would read on.
+#[cfg(windows)]
 fn message_pipe_is_gone(stream: &PipeStream) -> bool {
     const LOOK: Duration = Duration::from_millis(1);
     let _ = stream.set_read_deadline(Some(Instant::now() + LOOK));

@@ -108,6 +108,15 @@ impl Failure {
                 "start its server first, or wait for it with --wait; `npipe list` shows the pipes there are",
             ),
             ErrorKind::TimedOut => (TIMED_OUT, "give it longer with --timeout 30s, or none"),
+            ErrorKind::PermissionDenied if error.to_string().starts_with("bind ") => {
+                let advised = error.to_string().contains("choose another");
+                let advice = if advised {
+                    ""
+                } else {
+                    "choose a place where you may make one"
+                };
+                (NOT_ALLOWED, advice)
+            }
             ErrorKind::PermissionDenied if is_of_the_system(error) => (
                 NOT_ALLOWED,
                 "run as the server's user, or have the server listen with --security everyone",

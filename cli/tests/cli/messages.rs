@@ -1,7 +1,8 @@
 //! `--message`: boundaries that are kept, and the ends that message pipes have.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use npipe::{ListenOptions, PipeStream};
 use serde_json::Value;
@@ -37,6 +38,28 @@ fn a_line_is_a_message_and_a_message_is_a_line() {
     client.send(b"again").unwrap();
     drop(client);
     assert_eq!(listen.wait().done().text(), "back\n\nagain\n");
+}
+
+#[test]
+fn after_a_half_close_the_answer_may_take_its_time() {
+    let _watchdog = watchdog();
+    let name = name("late-answer");
+    let (mut listen, _) = serve(&["listen", "--message", &name]);
+    let client = connect(&name);
+    client.send(b"question").unwrap();
+    client.close_write().unwrap();
+    assert_eq!(listen.read_line(), "question\n");
+    // All that it could take for the end has come: it waits all the same.
+    let soon = Instant::now() + Duration::from_millis(1500);
+    client.set_read_deadline(Some(soon)).unwrap();
+    let error = client.recv(&mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    client.set_read_deadline(None).unwrap();
+    listen.write("answer\n");
+    assert_eq!(recv(&client).unwrap(), b"answer");
+    drop(client);
+    listen.end_stdin();
+    listen.wait().done();
 }
 
 #[test]
