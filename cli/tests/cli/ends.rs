@@ -441,3 +441,30 @@ fn a_wait_for_clients_has_its_timeout() {
     );
     assert!(began.elapsed() >= Duration::from_millis(200));
 }
+
+/// On Linux, where more can be on its way to us than the command and its stdout hold.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_has_come_when_stdin_is_drained_is_written_however_slowly() {
+    const ANSWER: u64 = 200_000;
+    let _watchdog = watchdog();
+    let name = name("slow-stdout");
+    let answered = server(&name, 1, |mut client| {
+        // The answer is on its way before the last word is read: from then on the command means to end.
+        std::io::copy(&mut noise(1, ANSWER), &mut client).unwrap();
+        client.read_exact(&mut [0; 1000]).unwrap();
+        // It cannot yet, for nobody reads its stdout: some of the answer stays here until its patience has run out.
+        let soon = std::time::Instant::now() + Duration::from_millis(200);
+        client.set_write_deadline(Some(soon)).unwrap();
+        let waited = client.wait_drained();
+        (waited.unwrap_err().kind(), client)
+    });
+    let mut connect = start(&["connect", "--exit-on-eof", &name]);
+    connect.write([b'x'; 1000]);
+    connect.end_stdin();
+    let (waited, _client) = answered.join().unwrap().remove(0);
+    assert_eq!(waited, std::io::ErrorKind::TimedOut);
+    let ended = connect.wait().done();
+    assert_eq!(ended.stdout.len() as u64, ANSWER);
+    assert_is(&ended.stdout[..], noise(1, ANSWER));
+}
