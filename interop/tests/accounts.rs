@@ -35,8 +35,14 @@ struct Other {
 impl Other {
     fn does(role: &str, name: &str) -> Other {
         let program = PathBuf::from(format!("{}.test", self::name("program")));
-        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        // Another program copies it: what another test starts just then would inherit a descriptor of ours that writes to
+        // it, and the system starts no file that is open for writing ("text file busy").
+        let copied = Command::new("install")
+            .args(["-m", "755"])
+            .arg(std::env::current_exe().unwrap())
+            .arg(&program)
+            .status();
+        assert!(copied.unwrap().success());
         let mut child = Command::new(&program)
             .args(["--exact", "role", "--nocapture", "--include-ignored"])
             .env(ROLE, format!("{role} {name}"))
