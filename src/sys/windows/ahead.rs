@@ -213,17 +213,21 @@ impl<'a, F> Writing<'a, F> {
                 }
                 continue;
             };
-            if reading.turn.is_wanted() {
-                self.reading = None;
-                return;
+            match reading.read.poll() {
+                Poll::Ready(read) => {
+                    if !reading.ended(read) {
+                        self.place = None;
+                    }
+                    self.reading = None;
+                }
+                Poll::Pending => {
+                    // Looked at once the read has begun, which takes back an earlier wake-up.
+                    if reading.turn.is_wanted() {
+                        self.reading = None;
+                    }
+                    return;
+                }
             }
-            let Poll::Ready(read) = reading.read.poll() else {
-                return;
-            };
-            if !reading.ended(read) {
-                self.place = None;
-            }
-            self.reading = None;
         }
     }
 }
