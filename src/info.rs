@@ -46,6 +46,10 @@ impl PipeInfo {
 impl PipeStream {
     /// What the system knows of this pipe. Windows: `NtQueryInformationFile`, `FilePipeLocalInformation`; Unix: the
     /// send buffer of this end.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.io()
             .info(self.role(), self.mode())
@@ -55,6 +59,10 @@ impl PipeStream {
 
 impl PipeListener {
     /// What the system knows of this listener's pipe.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.sys()
             .info(self.mode())

@@ -39,7 +39,7 @@ pub(crate) trait Operation {
     /// Starts it, or looks how far it has come. Never blocks.
     fn poll(&mut self) -> Poll<io::Result<Self::Output>>;
 
-    /// Blocks until `poll` may have news, the lane's waker is used, or `until` (None: for ever).
+    /// Blocks until `poll` may have news, the lane's waker is used, or `until` (None: forever).
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited>;
 
     /// Gives it up. After this the system holds none of its memory.
@@ -48,8 +48,12 @@ pub(crate) trait Operation {
 
 /// The end of a wait that looks up at least every so often: the first of the two.
 pub(crate) fn earlier(until: Option<Instant>, slice: Duration) -> Option<Instant> {
-    let slice = Instant::now().checked_add(slice);
-    match (until, slice) {
+    first(until, Instant::now().checked_add(slice))
+}
+
+/// The first of two limits, where None is no limit.
+fn first(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
@@ -122,10 +126,7 @@ impl Limits {
         let own = self
             .timeout
             .and_then(|t| began.unwrap_or_else(Instant::now).checked_add(t));
-        match (self.deadline, own) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        first(self.deadline, own)
     }
 }
 
@@ -297,28 +298,22 @@ impl<W: Waker> Turn<'_, W> {
             } else {
                 operation.wait(until)
             };
-            match waited {
+            let given_up = match waited {
                 Ok(Waited::Ready | Waited::Woken) => {
                     if let Poll::Ready(result) = operation.poll() {
                         return Ok(result?);
                     }
+                    continue;
                 }
-                Ok(Waited::Expired) => {
-                    return match operation.cancel() {
-                        Cancelled::Finished(result) => Ok(result?),
-                        Cancelled::Nothing if closed => Err(Failure::Closed),
-                        Cancelled::Nothing => Err(Failure::TimedOut),
-                        Cancelled::Unknown => Err(Failure::Lost),
-                    };
-                }
-                Err(error) => {
-                    return match operation.cancel() {
-                        Cancelled::Finished(result) => Ok(result?),
-                        Cancelled::Nothing => Err(Failure::System(error)),
-                        Cancelled::Unknown => Err(Failure::Lost),
-                    };
-                }
-            }
+                Ok(Waited::Expired) if closed => Failure::Closed,
+                Ok(Waited::Expired) => Failure::TimedOut,
+                Err(error) => Failure::System(error),
+            };
+            return match operation.cancel() {
+                Cancelled::Finished(result) => Ok(result?),
+                Cancelled::Nothing => Err(given_up),
+                Cancelled::Unknown => Err(Failure::Lost),
+            };
         }
     }
 }

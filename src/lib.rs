@@ -30,7 +30,7 @@
 //!
 //! # What it does
 //!
-//! * [`PipeListener`] holds a name and gives a [`PipeStream`] for every client that came, in order, with none lost.
+//! * [`PipeListener`] holds a name and gives a [`PipeStream`] forevery client that came, in order, with none lost.
 //! * [`PipeStream::connect`] waits for a busy server by the system's own events, for as long as [`ConnectOptions`] say.
 //! * Streams are full duplex, have deadlines that move a call that is already waiting, and lose no byte to them.
 //! * It is closed to others unless told otherwise: owner-only pipes, no remote clients, and clients that a server may
@@ -39,7 +39,7 @@
 //! # What it does not do
 //!
 //! * It is no transport between machines; see [`PipeName`] for the one exception that Windows has.
-//! * It starts no thread, and without features it depends on nothing but the bindings of the system. (On Windows
+//! * It starts no thread, and depends on nothing but the bindings of the system. (On Windows
 //!   `wait_drained` and `close_write` may wait for the peer on a thread of the system's own pool.)
 //! * It puts no protocol on the pipe: what you write is what the other program reads.
 //!
@@ -51,8 +51,8 @@
 //!
 //! # Platforms
 //!
-//! Windows 8 and later, Linux, macOS and the BSDs. Where one of them lacks something, the function's own text says so, and the
-//! error is `Unsupported`.
+//! Windows 10 and later, Linux and macOS; FreeBSD is type-checked only. Where one of them lacks something, the
+//! function's own text says so, and the error is `Unsupported`.
 
 #![deny(unsafe_code, missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -114,7 +114,7 @@ impl PipeListener {
                     ErrorKind::InvalidInput,
                     "bind",
                     &name,
-                    format!("{what} is 0, so that no client could ever connect: 1 is the least"),
+                    format!("{what} is 0, and no client could ever connect: 1 is the least"),
                 ));
             }
         }
@@ -139,6 +139,17 @@ impl PipeListener {
     /// * `TimedOut`: the deadline passed ([`set_deadline`](PipeListener::set_deadline)).
     /// * `ConnectionAborted`, "listener closed": [`close`](PipeListener::close) was called.
     /// * what the system says when it has no descriptors or memory left; a later `accept` may succeed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// use std::io::Write;
+    ///
+    /// let mut stream = listener.accept()?;
+    /// stream.write_all(b"welcome\n")?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn accept(&self) -> io::Result<PipeStream> {
         let held = &self.held;
         let accepted = held.lane.enter().and_then(|turn| {
@@ -174,7 +185,19 @@ impl PipeListener {
         &self.held.name
     }
 
-    /// When `accept` gives up: for the pending call and all later ones. `None`, the default, is never.
+    /// When `accept` gives up: for the pending call and all later ones. `None`, the default, is never. Past it they are
+    /// `TimedOut`. It does not fail today.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// listener.set_deadline(Some(Instant::now() + Duration::from_secs(30)))?;
+    /// let stream = listener.accept()?; // `TimedOut` if nobody comes
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.held.lane.set_deadline(deadline);
         Ok(())
@@ -217,8 +240,24 @@ impl PipeListener {
         self.held.mode
     }
 
-    /// Stops listening, from any thread. Every blocked `accept` fails with "listener closed", as does every later one; the
-    /// name is free when this returns (Windows: once the last of its streams is dropped too, for each holds an instance). Clients that were not accepted yet see end of file; streams live on.
+    /// Stops listening, from any thread. Every blocked `accept` fails with "listener closed", as does every later one.
+    /// Clients that were not accepted yet see end of file; streams live on. The name is free when this returns (Windows:
+    /// once the last of its streams is dropped too, for each holds an instance).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         for stream in listener.incoming() {
+    ///             println!("{stream:?}");
+    ///         }
+    ///     });
+    ///     listener.close(); // ends the loop
+    /// });
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn close(&self) {
         let held = &self.held;
         held.lane.close();

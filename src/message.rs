@@ -6,7 +6,7 @@ use crate::lane::{Failure, Turn};
 use crate::stream::{Part, READ, WRITE, is_end};
 use crate::{PipeMode, PipeStream, error, sys};
 
-/// How much room `recv` makes for a message of which it knows nothing yet, and at the most at a time.
+/// The room that `recv` makes for a message of unknown size, and the most that it adds at a time, in bytes.
 const FIRST_ROOM: usize = 4096;
 const MOST_ROOM: usize = 1 << 20;
 
@@ -69,6 +69,21 @@ impl PipeStream {
     /// * `TimedOut`, by the read deadline or timeout. What had come of a message is in `message` by then: the next call
     ///   with the same `Vec` appends the rest.
     /// * `UnexpectedEof`: the peer has gone in the middle of a message. What had come of it is in `message`.
+    ///
+    /// A message may have up to 4 GiB, and all of it comes into memory: [`recv_part`](PipeStream::recv_part) sets a limit
+    /// for a peer that is not trusted.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// let mut message = Vec::new();
+    /// while stream.recv(&mut message)?.is_some() {
+    ///     println!("{}", String::from_utf8_lossy(&message));
+    ///     message.clear();
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
         self.need_messages(READ)?;
         let received = self.in_reading_turn(|turn| self.receive(turn, message));
@@ -120,6 +135,21 @@ impl PipeStream {
     /// * `UnexpectedEof`: the peer has closed.
     /// * `Unsupported` on a byte pipe.
     /// * `TimedOut`, by the read deadline or timeout; nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// let mut buffer = [0; 4096];
+    /// loop {
+    ///     let part = stream.recv_part(&mut buffer)?;
+    ///     println!("{} bytes", part.len);
+    ///     if part.complete {
+    ///         break;
+    ///     }
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
         self.need_messages(READ)?;
         let read = self.in_reading_turn(|turn| self.read_part(turn, buffer));
@@ -145,6 +175,18 @@ impl PipeStream {
     ///
     /// Those of [`send`](PipeStream::send) and [`recv`](PipeStream::recv), the latter's for a peer that closes before it
     /// answers being `None`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// let mut reply = Vec::new();
+    /// match stream.transact(b"what time is it?", &mut reply)? {
+    ///     Some(_) => println!("{}", String::from_utf8_lossy(&reply)),
+    ///     None => println!("the server has gone"),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn transact(&self, request: &[u8], reply: &mut Vec<u8>) -> io::Result<Option<usize>> {
         self.need_messages(READ)?;
         // Held from before the request is sent: nobody else can take its reply.
@@ -162,6 +204,14 @@ impl PipeStream {
     /// # Errors
     ///
     /// `BrokenPipe`: the peer has closed, and all has been read (Windows; on Unix that is 0 bytes available).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// println!("{} bytes can be read at once", stream.peek()?.available);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn peek(&self) -> io::Result<Peek> {
         self.io()
             .peek()

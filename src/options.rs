@@ -10,7 +10,8 @@ use crate::{
     Security,
 };
 
-/// Which way the data of a listener's pipe goes, seen from the server, as .NET's `PipeDirection`.
+/// Which way the data of a listener's pipe goes, seen from the server, as .NET's `PipeDirection`. What goes against it
+/// (the server's write to an inbound pipe, say) is `PermissionDenied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Both ways.
@@ -32,15 +33,15 @@ impl Direction {
     }
 }
 
-/// What a client opens a pipe for.
+/// What a client opens a pipe for. What it did not open it for is then `PermissionDenied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Access {
-    /// To read and to write. On a pipe that goes one way alone, for that way.
+    /// To read and to write. On a pipe that goes one way only, for that way.
     #[default]
     ReadWrite,
-    /// To read alone. Unix: `shutdown(SHUT_WR)` after the connect, as .NET does.
+    /// To read only. Unix: `shutdown(SHUT_WR)` after the connect, as .NET does.
     Read,
-    /// To write alone. Unix: `shutdown(SHUT_RD)` after the connect, as .NET does.
+    /// To write only. Unix: `shutdown(SHUT_RD)` after the connect, as .NET does.
     Write,
     /// Windows: an access mask of one's own, as `CreateFile` takes it. Unix: `Unsupported`.
     Mask(u32),
@@ -90,7 +91,7 @@ impl Default for ListenOptions {
 }
 
 impl ListenOptions {
-    /// The defaults: a duplex byte pipe for the owner alone, 64 KiB of buffer each way, no limit on clients.
+    /// The defaults: a duplex byte pipe for the owner only, no limit on clients.
     pub fn new() -> ListenOptions {
         ListenOptions::default()
     }
@@ -112,20 +113,21 @@ impl ListenOptions {
         self
     }
 
-    /// How many bytes the clients can write ahead of the server's reads. Default: 65536. 0 is the system's default.
+    /// How many bytes the clients can write ahead of the server's reads. 0 is the system's default.
     ///
-    /// Windows takes it as the quota of each instance; a quota of 0, its default, makes every write wait until it
-    /// has been read in full (see `CreateNamedPipe`). On Unix the receiving side of a local socket has no buffer of
-    /// its own: the client's send buffer is what counts, and this is without effect.
+    /// Windows: the quota of each instance, 65536 by default. The system's own default is no buffer: every write waits
+    /// until all of it has been read (see `CreateNamedPipe`). Unix: of no effect, since the receiving side of a local
+    /// socket has no buffer of its own; the client's send buffer is what counts.
     pub fn input_buffer_size(mut self, bytes: u32) -> ListenOptions {
         self.input_buffer_size = Some(bytes);
         self
     }
 
-    /// How many bytes the server can write ahead of the client's reads. Default: 65536. 0 is the system's default.
+    /// How many bytes the server can write ahead of the client's reads. 0 is the system's default.
     ///
-    /// Windows: the quota of each instance. Unix: `SO_SNDBUF` of each accepted socket, which has the system's own
-    /// size (208 KiB on Linux) unless one is said here.
+    /// Windows: the quota of each instance, 65536 by default. The system's own default is no buffer: every write waits
+    /// until all of it has been read. Unix: `SO_SNDBUF` of each accepted socket, by default the system's own size
+    /// (208 KiB on Linux).
     pub fn output_buffer_size(mut self, bytes: u32) -> ListenOptions {
         self.output_buffer_size = Some(bytes);
         self
@@ -184,9 +186,13 @@ impl ListenOptions {
     /// # Errors
     ///
     /// * `InvalidInput`: a wrong name (see [`PipeName::new`]) or option; the sentence says which and what is allowed.
-    /// * `AddrInUse`: somebody serves that name, or something that is not a socket is at its path.
-    /// * `PermissionDenied`: this user may not make a pipe there, or a dead socket at its path is another user's.
-    /// * `Unsupported`: what this system does not have: [`Security::Sddl`] on Unix, [`Security::Mode`] on Windows.
+    /// * `AddrInUse`: somebody serves that name. Unix: also if something that is not a socket is at its path, or if
+    ///   another process has held the lock file beside it (`.FILE.npipe-lock`) for 2 s.
+    /// * `NotFound`: Unix, the directory of the path does not exist.
+    /// * `PermissionDenied`: this user may not make a pipe there. Unix: also if a dead socket at the path, or the lock
+    ///   file, is another user's, or if everybody may replace files in the directory (writable by all and not sticky).
+    /// * `Unsupported`: what this system does not have: [`Security::Sddl`] on Unix, [`Security::Mode`] on Windows,
+    ///   message mode on Unix systems other than Linux.
     pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         PipeListener::bind_with(PipeName::new(name)?, self)
     }
@@ -243,7 +249,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Waits for ever.
+    /// Waits forever.
     pub fn no_timeout(mut self) -> ConnectOptions {
         self.timeout = None;
         self
@@ -268,6 +274,17 @@ impl ConnectOptions {
     }
 
     /// Whom to take for the server; anybody else is `PermissionDenied`, before a byte is sent. Default: anyone.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use npipe::{ConnectOptions, ExpectServer};
+    ///
+    /// let stream = ConnectOptions::new()
+    ///     .expect_server(ExpectServer::CurrentUser)
+    ///     .connect("mypipe")?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn expect_server(mut self, server: ExpectServer) -> ConnectOptions {
         self.expect_server = Some(server);
         self

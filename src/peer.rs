@@ -104,8 +104,9 @@ impl PipeStream {
     /// Who is at the other end.
     ///
     /// Windows, server: the user that the client lets it see, by [`ImpersonationLevel`]; as long as nothing has been
-    /// read from the client, the user of its process, which is a hint and nothing to admit anybody by: read first. Windows, client: the user of the server's process, or, where
-    /// this user may not look at that, the pipe's owner. Unix: `SO_PEERCRED`, `getpeereid`.
+    /// read from the client, the user of its process, which is a hint and nothing to admit anybody by: read first.
+    /// Windows, client: the user of the server's process, or, where this user may not look at that, the pipe's owner.
+    /// Unix: `SO_PEERCRED`, `getpeereid`.
     ///
     /// # Errors
     ///
@@ -125,10 +126,10 @@ impl PipeStream {
             .map_err(|e| error::from_os("peer_identity of", self.peer_addr(), e))
     }
 
-    /// Runs `work` on this thread as the client, as far as its [`ImpersonationLevel`] lets the server, and becomes the
-    /// old self again when it returns or panics. Windows only; for the server's side.
+    /// Runs `work` on this thread as the client, as far as its [`ImpersonationLevel`] lets the server, and reverts when
+    /// it returns or panics. Windows only; for the server's side.
     ///
-    /// If the system refused to give the old self back, the process would be aborted: going on as somebody else is worse.
+    /// If the system refuses to revert, the process is aborted: going on as another user would be worse.
     ///
     /// # Errors
     ///

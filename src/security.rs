@@ -2,8 +2,12 @@
 
 /// Who may connect to a listener's pipe.
 ///
-/// Whatever is chosen, nobody but the server's own account, `SYSTEM` and the administrators (root) may add an instance
-/// to the pipe or replace its socket.
+/// `OwnerOnly` and `Everyone` let nobody but the server's own account, `SYSTEM` and the administrators (root) add an
+/// instance to the pipe or replace its socket. With `Sddl`, keep `FILE_CREATE_PIPE_INSTANCE` (0x4, a part of `GA`, `GW`
+/// and `FA`) from others: 0x12019b is read and write without it.
+///
+/// Unix: `bind` refuses (`PermissionDenied`) a directory that everybody may write to and that is not sticky, because
+/// anybody could replace the socket there. `OsDefault` leaves this check out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Security {
@@ -18,7 +22,7 @@ pub enum Security {
     Everyone,
     /// What the system does when nothing is said.
     ///
-    /// Windows: full access for `SYSTEM`, `Administrators` and the owner, read for everyone. Unix: the process's umask.
+    /// Windows: full access for `SYSTEM`, `Administrators` and the owner, read foreveryone. Unix: the process's umask.
     OsDefault,
     /// Windows: a security descriptor in SDDL, such as `D:P(A;;GA;;;SY)(A;;GA;;;OW)`. Unix: `Unsupported`.
     ///

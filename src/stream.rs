@@ -217,7 +217,25 @@ impl PipeStream {
 
     /// When reads give up, the pending one and all later ones, on every clone. `None`, the default, is never.
     ///
-    /// Past it a read is `TimedOut`. No byte is lost by it, and a later deadline makes the stream useful again.
+    /// Past it a read is `TimedOut`. No byte is lost by it, and a later deadline makes the stream usable again. Setting one
+    /// does not fail today.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::{ErrorKind, Read};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let mut buffer = [0; 1024];
+    /// stream.set_read_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
+    /// match (&stream).read(&mut buffer) {
+    ///     Ok(length) => println!("{length} bytes"),
+    ///     Err(e) if e.kind() == ErrorKind::TimedOut => println!("nothing for 5 s"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.shared.reading.set_deadline(deadline);
         Ok(())
@@ -227,13 +245,13 @@ impl PipeStream {
     ///
     /// Past it a write is `TimedOut`. A write reports the bytes that went out before. Where the system cannot tell how
     /// many they were (Windows, a write larger than the free buffer), the error says so, and later writes fail with
-    /// it, so that the stream is not corrupted in silence.
+    /// the same error, so that the stream is not corrupted in silence.
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.shared.writing.set_deadline(deadline);
         Ok(())
     }
 
-    /// How long each read may take. `None`, the default, is for ever. Where there is a deadline too, the earlier one counts.
+    /// How long each read may take. `None`, the default, is forever. Where there is a deadline too, the earlier one counts.
     ///
     /// # Errors
     ///
@@ -244,7 +262,7 @@ impl PipeStream {
         Ok(())
     }
 
-    /// How long each write may take. `None`, the default, is for ever. Where there is a deadline too, the earlier one counts.
+    /// How long each write may take. `None`, the default, is forever. Where there is a deadline too, the earlier one counts.
     ///
     /// # Errors
     ///
@@ -442,6 +460,19 @@ impl PipeStream {
     /// * `BrokenPipe`: the peer has closed before it had read everything. (Once a peer has gone, Windows no longer tells
     ///   whether it had, and this is `Ok`.)
     /// * `Unsupported`: on Unix systems other than Linux, which do not tell what has been read.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::Write;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// (&stream).write_all(b"goodbye")?;
+    /// stream.set_write_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
+    /// stream.wait_drained()?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn wait_drained(&self) -> io::Result<()> {
         const OPERATION: &str = "wait_drained on";
         let lane = &self.shared.writing;
@@ -477,7 +508,20 @@ impl PipeStream {
     /// # Errors
     ///
     /// `Unsupported` on a Windows byte pipe, which has no such thing: drop the stream, or end your messages with a mark of
-    /// their own. `TimedOut`: past the write deadline, another write still had the turn.
+    /// their own. `TimedOut`: the write deadline passed while another write was still under way.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::{Read, Write};
+    ///
+    /// (&stream).write_all(b"request")?;
+    /// stream.close_write()?;
+    /// let mut reply = Vec::new();
+    /// (&stream).read_to_end(&mut reply)?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn close_write(&self) -> io::Result<()> {
         const OPERATION: &str = "close_write of";
         let closed = self.shared.writing.enter().and_then(|_turn| {
@@ -486,7 +530,7 @@ impl PipeStream {
             }
             match self.io.close_write(self.mode()) {
                 Ok(half_close) => drop(self.shared.half_close.set(half_close)),
-                // Who has gone needs no telling.
+                // The peer has gone already: there is nobody to tell.
                 Err(e) if is_end(&e) => {}
                 Err(e) => return Err(Failure::System(e)),
             }
@@ -495,12 +539,23 @@ impl PipeStream {
         closed.map_err(|failure| self.failed(OPERATION, failure))
     }
 
-    /// Cuts this client off at once: what it has not read may be gone. The listener goes on, and the same client may
+    /// Cuts this client off at once: what it has not read may be lost. The listener goes on, and the same client may
     /// connect again. This side's reads are end of file afterwards, and its writes `BrokenPipe`.
     ///
     /// # Errors
     ///
     /// `InvalidInput` on a client's stream, which is closed by dropping it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// let stream = listener.accept()?;
+    /// if stream.peer_pid()? == 4711 {
+    ///     stream.disconnect()?;
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn disconnect(&self) -> io::Result<()> {
         const OPERATION: &str = "disconnect";
         if self.role() == Role::Client {

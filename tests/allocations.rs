@@ -49,7 +49,7 @@ fn rounds(mut stream: &PipeStream, first: bool, rounds: usize) -> usize {
     let mut word = [1; 64];
     let before = COUNT.get();
     for _ in 0..rounds {
-        // Deadlines are part of the bargain.
+        // With a deadline set, as real programs have.
         let later = Instant::now() + Duration::from_secs(30);
         stream.set_deadline(Some(later)).unwrap();
         if first {

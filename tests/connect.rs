@@ -27,9 +27,11 @@ fn takes(asked: Duration, mut wait: impl FnMut()) {
 #[test]
 fn no_such_pipe_is_not_found_at_once() {
     let name = name("nobody");
-    let (error, took) = timed(|| PipeStream::connect(&name).unwrap_err());
+    takes(Duration::ZERO, || {
+        PipeStream::connect(&name).unwrap_err();
+    });
+    let error = PipeStream::connect(&name).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-    assert!(took < Duration::from_millis(200), "{took:?}");
     assert!(error.to_string().contains(&name), "{error}");
     assert!(error.to_string().contains("no such pipe"), "{error}");
     assert!(error.to_string().contains("wait_for_server"), "{error}");

@@ -162,7 +162,7 @@ fn a_deadline_ends_an_accept_and_the_next_one_can_succeed() {
             accept.join().unwrap().unwrap_err()
         });
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-        assert!(took < Duration::from_millis(100), "{took:?}");
+        assert!(took < Duration::from_secs(1), "{took:?}");
     });
 }
 

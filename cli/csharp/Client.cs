@@ -2,7 +2,8 @@
 //
 // Any server that follows it can be at the other end: Server.cs, examples/server.rs, your own.
 //
-// Compile it with what you have: dotnet, mono's mcs, or the csc.exe that comes with every Windows
+// Run it with .NET 10 (dotnet run Client.cs), in a project with an older SDK (dotnet new console), or compile it with mono's
+// mcs or the csc.exe that comes with every Windows
 // (C:\Windows\Microsoft.NET\Framework64\v4.0.30319\csc.exe Client.cs).
 
 using System;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use npipe::{ConnectOptions, ExpectServer, ImpersonationLevel, ListenOptions, Security};
+use npipe::{Access, ConnectOptions, ExpectServer, ImpersonationLevel, ListenOptions, Security};
 
 use crate::commands::{bench, connect, demo, doctor, info, list, listen, relay, shell, tap};
 use crate::couple::{Terms, couple};
@@ -27,8 +27,8 @@ const EXAMPLES: &str = r"Examples:
   npipe listen mypipe                then, in another terminal:
   npipe connect mypipe               what is typed here comes out there
   npipe tap front mypipe             see what a client of `front` says to mypipe
-
-A NAME is mypipe, \\.\pipe\mypipe or, on Unix, a path. See npipe COMMAND -h.";
+A NAME is mypipe, \\.\pipe\mypipe or, on Unix, a path. See npipe COMMAND -h.
+Exit codes: 1 I/O, 2 usage, 3 no such pipe, 4 timed out, 5 not allowed, 6 taken.";
 
 #[derive(Debug, Parser)]
 #[command(name = "npipe", bin_name = "npipe", version, about = "named pipes, the same on Windows and Unix", help_template = TEMPLATE, after_help = EXAMPLES)]
@@ -83,12 +83,12 @@ pub struct Dial {
     #[arg(long)]
     pub wait: bool,
 
-    /// What it may do as you: anonymous to delegation
+    /// How far it acts as you: anonymous to delegation
     #[arg(long, value_name = "LEVEL", default_value = "identification", value_parser = impersonation)]
     #[arg(hide_default_value = true)]
     pub impersonation: ImpersonationLevel,
 
-    /// Take no other server: current-user, UID or SID
+    /// Refuse any server but: current-user, UID or SID
     #[arg(long, value_name = "WHOSE", value_parser = server)]
     pub expect_server: Option<ExpectServer>,
 }
@@ -111,11 +111,11 @@ impl Dial {
 /// How to be a server.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
-    /// Who may connect: owner, everyone, 0660 or SDDL
+    /// Who may connect: owner, everyone, 0660, SDDL
     #[arg(long, value_name = "WHO", default_value = "owner", value_parser = security, hide_default_value = true)]
     pub security: Security,
 
-    /// Serve so many clients at once; others wait
+    /// Serve at most N clients at once; others wait
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_clients: Option<u32>,
 }
@@ -163,6 +163,16 @@ pub enum Ways {
     W,
 }
 
+impl From<Ways> for Access {
+    fn from(ways: Ways) -> Access {
+        match ways {
+            Ways::Rw => Access::ReadWrite,
+            Ways::R => Access::Read,
+            Ways::W => Access::Write,
+        }
+    }
+}
+
 /// What of stdin is one message, and what follows one on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Framing {
@@ -200,7 +210,7 @@ fn security(text: &str) -> Result<Security, String> {
 /// How to copy between stdio and a pipe.
 #[derive(Clone, Debug, Args)]
 pub struct Transfer {
-    /// End once all of stdin has reached its reader
+    /// End once the peer has read all of stdin
     #[arg(long)]
     pub exit_on_eof: bool,
 
@@ -218,7 +228,7 @@ pub struct Transfer {
     )]
     pub access: Ways,
 
-    /// Messages: a line each, or with =nul or =raw
+    /// Messages: one per line, or with =nul or =raw
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "lines")]
     #[arg(hide_possible_values = true)]
     pub message: Option<Framing>,
@@ -244,7 +254,7 @@ impl Transfer {
     }
 }
 
-/// A length of time; `none` is for ever.
+/// A length of time; `none` is forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience(pub Option<Duration>);
 

@@ -67,7 +67,7 @@ impl Door {
         }
     }
 
-    /// Serves each client in a thread of its own, for ever: none of them can hold up another.
+    /// Serves each client in a thread of its own, forever: none of them can hold up another.
     pub fn serve(&self, client: impl Fn(End, u64) + Send + Sync + 'static) -> failure::Result {
         let client = Arc::new(client);
         let mut failures = 0;

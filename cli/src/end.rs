@@ -138,7 +138,7 @@ impl End {
         match self {
             End::Pipe(stream) => match stream.close_write() {
                 Err(e) if e.kind() == ErrorKind::Unsupported => HalfClose::Impossible,
-                // Whoever has gone needs no telling.
+                // The peer has gone already: there is nobody to tell.
                 _ => HalfClose::Done,
             },
             End::Tcp(stream) => {
@@ -226,7 +226,7 @@ impl End {
         matches!(self, End::Own(_))
     }
 
-    /// Whether reading here can go on for ever, whatever happens at the other end.
+    /// Whether reading here can go on forever, whatever happens at the other end.
     pub fn reads_for_ever(&self) -> bool {
         matches!(self, End::Own(Own { feed: None, .. }))
     }

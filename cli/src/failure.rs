@@ -109,7 +109,7 @@ impl Failure {
             ),
             ErrorKind::TimedOut => (TIMED_OUT, "give it longer with --timeout 30s, or none"),
             ErrorKind::PermissionDenied if error.to_string().starts_with("bind ") => {
-                let advised = error.to_string().contains("choose another");
+                let advised = error.to_string().ends_with("with Security::OsDefault");
                 let advice = if advised {
                     ""
                 } else {
@@ -125,7 +125,7 @@ impl Failure {
                 NOT_ALLOWED,
                 "if the expectation is right, somebody else has taken the name",
             ),
-            ErrorKind::AddrInUse if error.to_string().contains("choose another") => {
+            ErrorKind::AddrInUse if error.to_string().ends_with("or choose another name") => {
                 (NAME_TAKEN, "")
             }
             ErrorKind::AddrInUse => (NAME_TAKEN, "choose another name, or end that server"),
@@ -133,11 +133,8 @@ impl Failure {
             _ => (IO, ""),
         };
         let mut line = error.to_string();
-        if error.kind() == ErrorKind::NotFound {
-            // The library advises a programmer; a person has options instead.
-            if let Some(end) = line.find("; ") {
-                line.truncate(end);
-            }
+        if let Some(fact) = line.strip_suffix(FOR_PROGRAMMERS) {
+            line.truncate(fact.len());
         }
         if !advice.is_empty() {
             line = format!("{line}; {advice}");
@@ -166,6 +163,10 @@ impl Failure {
         self.code
     }
 }
+
+/// What the library advises a programmer to do; a person has options instead.
+const FOR_PROGRAMMERS: &str =
+    "; start the server first, or wait for it (ConnectOptions::wait_for_server)";
 
 /// Whether the system has refused, rather than the library on our behalf.
 fn is_of_the_system(error: &io::Error) -> bool {

@@ -118,7 +118,7 @@ fn role() {
     }
 }
 
-/// A listener that does not wait for ever.
+/// A listener that does not wait forever.
 fn bind(options: &ListenOptions, name: &str) -> PipeListener {
     let listener = options.bind(name).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);

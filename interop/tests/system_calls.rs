@@ -27,7 +27,7 @@ fn pair() -> (PipeStream, PipeStream) {
 #[ignore = "the other half of the tests in this file, which start it"]
 fn role() {
     let (mut server, mut client) = pair();
-    // Deadlines are part of the bargain.
+    // With a deadline set, as real programs have.
     let later = Some(Instant::now() + Duration::from_secs(60));
     client.set_deadline(later).unwrap();
     let mut word = [1; 64];

@@ -5,11 +5,13 @@
 //! * `name::address`: what a spelling means here, as the path that the system is given;
 //! * `Event`: a sticky event (`new`, `set`) that a connect can wait on beside its own business;
 //! * `Waiter`: what moves a call that waits in a stream's lane ([`Waker`](crate::lane::Waker)), made lazily;
-//! * `Stream`: an open pipe, with the operations `read`, `write`, `drain` for a lane to drive, and `close_write`,
-//!   `disconnect`, `try_clone`;
+//! * `Stream`: an open pipe, with the operations `read`, `write`, `send`, `drain` for a lane to drive, and `close_write`
+//!   (with the `HalfClose` that it leaves), `disconnect`, `try_clone`, `peek`, `reads_ahead`; what is known of it:
+//!   `describe`, `info`, `security`, `peer_pid`, `peer_identity`, `is_end`;
 //! * `Listener`: a name that is held: `bind`, `accept` for a lane to drive, `released` when a stream of its own went,
-//!   `close`; `ListenWaiter` is what moves a call that waits in its lane;
-//! * `Connector`: `attempt` to connect, `wait_free` for a busy server, `wait_server` for one that is not there.
+//!   `close`, `info`, `security`; `ListenWaiter` is what moves a call that waits in its lane;
+//! * `Connector`: `attempt` to connect, `wait_free` for a busy server, `wait_server` for one that is not there;
+//! * `list::list`: the pipes there are.
 
 #[cfg(unix)]
 mod unix;

@@ -1,9 +1,9 @@
 //! `npipe connect NAME`: stdin to the pipe, the pipe to stdout.
 
 use clap::Args;
-use npipe::{Access, PipeMode};
+use npipe::PipeMode;
 
-use crate::args::{Dial, Transfer, Ways};
+use crate::args::{Dial, Transfer};
 use crate::end::End;
 use crate::failure::{self, Failure};
 
@@ -32,12 +32,7 @@ pub struct Connect {
 
 impl Connect {
     pub fn run(self) -> failure::Result {
-        let access = match self.transfer.access {
-            Ways::Rw => Access::ReadWrite,
-            Ways::R => Access::Read,
-            Ways::W => Access::Write,
-        };
-        let options = self.dial.options().access(access);
+        let options = self.dial.options().access(self.transfer.access.into());
         let stream = options.connect(&self.name).map_err(|e| Failure::pipe(&e))?;
         if self.transfer.message.is_some() && stream.mode() == PipeMode::Byte {
             return Err(Failure::usage(format!(

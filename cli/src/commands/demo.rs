@@ -23,7 +23,7 @@ const EXAMPLES: &str = r"Examples:
   npipe demo --csharp server > Server.cs     C# for one side;
   npipe demo --as client                     and Rust for the other";
 
-/// Show two processes talk, and print C# for either side
+/// Run a server and a client, and print C# for either side
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Demo {

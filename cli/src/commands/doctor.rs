@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use npipe::{Access, PipeMode, PipeName, PipeStream};
+use npipe::{PipeMode, PipeName, PipeStream};
 
 use crate::args::{Dial, Ways};
 use crate::failure::{self, Failure};
@@ -89,12 +89,7 @@ impl Doctor {
     }
 
     fn connect(&self, ways: Ways) -> io::Result<PipeStream> {
-        let access = match ways {
-            Ways::Rw => Access::ReadWrite,
-            Ways::R => Access::Read,
-            Ways::W => Access::Write,
-        };
-        self.dial.options().access(access).connect(&self.name)
+        self.dial.options().access(ways.into()).connect(&self.name)
     }
 
     fn connected(&self, report: &mut Report, stream: &PipeStream) -> failure::Result {

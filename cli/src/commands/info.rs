@@ -23,7 +23,7 @@ connected, mode (byte, message), instances, max_instances, input_buffer_size,
 output_buffer_size, owner, permissions, server_pid, server_program, server_user;
 null is unknown.";
 
-/// Tell all there is to know of one pipe
+/// Show all that is known of one pipe
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Info {

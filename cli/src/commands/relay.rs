@@ -1,4 +1,4 @@
-//! `npipe relay FROM TO`: listens at one place, and for every client goes to the other and copies both ways.
+//! `npipe relay FROM TO`: listens at one place, and forevery client goes to the other and copies both ways.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub struct Relay {
     /// Where each of them is connected to
     to: Address,
 
-    /// A message pipe for clients; keeps boundaries
+    /// Make a message pipe; boundaries are kept
     #[arg(long)]
     message: bool,
 

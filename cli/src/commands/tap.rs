@@ -1,4 +1,4 @@
-//! `npipe tap NAME TARGET`: a relay that shows what passes, and changes nothing.
+//! `npipe tap FROM TO`: a relay that shows what passes, and changes nothing.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -45,7 +45,7 @@ pub struct Tap {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// A message pipe for clients; keeps boundaries
+    /// Make a message pipe; boundaries are kept
     #[arg(long)]
     message: bool,
 

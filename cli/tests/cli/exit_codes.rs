@@ -85,6 +85,22 @@ fn no_such_pipe_is_3() {
     );
 }
 
+/// The line is made of the library's sentence, whatever is in the name.
+#[cfg(unix)]
+#[test]
+fn a_name_with_a_semicolon_stays_whole() {
+    let _watchdog = watchdog();
+    let name = format!("{}; choose another", name("semi"));
+    fails(
+        &["connect", &name],
+        3,
+        &[
+            &name,
+            ": no such pipe: there is no socket at this path; start its server first, or wait for it with --wait",
+        ],
+    );
+}
+
 #[test]
 fn timed_out_is_4() {
     let _watchdog = watchdog();

@@ -154,7 +154,7 @@ impl Connector {
         };
         loop {
             if let Some(end) = end {
-                // No time at all is what setsockopt takes for "for ever".
+                // No time at all is what setsockopt takes for "forever".
                 let left = end
                     .saturating_duration_since(Instant::now())
                     .max(Duration::from_millis(1));

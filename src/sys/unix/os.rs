@@ -302,7 +302,7 @@ fn getsockopt<T: Copy>(socket: &OwnedFd, level: i32, option: i32, value: &mut T)
     }
 }
 
-/// How long a blocking `connect` of this socket waits for room in the server's queue (None: for ever).
+/// How long a blocking `connect` of this socket waits for room in the server's queue (None: forever).
 pub(super) fn set_send_timeout(socket: &OwnedFd, timeout: Option<Duration>) -> io::Result<()> {
     Ok(sockopt::set_socket_timeout(
         socket,

@@ -276,7 +276,7 @@ impl Lock {
             let file = File::from(file);
             let ours = file.metadata()?;
             if ours.uid() != rustix::process::geteuid().as_raw() {
-                // Its owner could keep it locked for ever.
+                // Its owner could keep it locked forever.
                 let why = format!(
                     "the lock file {} is another user's (uid {})",
                     path.display(),

@@ -56,7 +56,7 @@ impl Stream {
 
     fn shut(&self, half: Shutdown) -> io::Result<()> {
         match rustix::net::shutdown(&self.fd, half) {
-            // Who has gone needs no telling.
+            // The peer has gone already: there is nobody to tell.
             Ok(()) | Err(Errno::NOTCONN) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -267,7 +267,7 @@ pub(crate) struct Drain<'a> {
     fd: &'a OwnedFd,
     waiter: &'a Waiter,
     slice: Duration,
-    /// Both sides have closed their writing halves; it says so for ever, and is no longer worth waiting for.
+    /// Both sides have closed their writing halves; it says so forever, and is no longer worth waiting for.
     hung_up: bool,
 }
 

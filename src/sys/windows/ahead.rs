@@ -1,7 +1,7 @@
 //! Reading ahead while a write waits, on pipes whose peer has no buffer to write to.
 //!
 //! On a pipe with a quota of 0, the default of .NET and go-winio, each write waits until it has been read. Two sides that both
-//! write first wait for each other for ever: a C# server whose `StreamWriter` sends its byte order mark, and a client
+//! write first wait for each other forever: a C# server whose `StreamWriter` sends its byte order mark, and a client
 //! that says hello. So while a write here waits, and nobody here reads, what comes is read into a buffer of the stream's
 //! own, of which the next reads are served. A read that comes meanwhile takes over. Of messages the boundaries are kept.
 

@@ -67,7 +67,8 @@ struct Pending {
     handle: OwnedHandle,
 }
 
-// SAFETY: the OVERLAPPED is the system's until its packet has come, and nobody reads it after that.
+// SAFETY: the OVERLAPPED has no tie to a thread. It is the system's until its packet has come, and after that it is read by
+// the one thread that has taken this out of the state under the listener's lock.
 unsafe impl Send for Pending {}
 
 impl fmt::Debug for Listener {

@@ -114,7 +114,7 @@ impl Stream {
 
     pub(crate) fn disconnect(&self) -> io::Result<()> {
         match os::disconnect(&self.handle) {
-            // Who has gone needs no telling.
+            // The peer has gone already: there is nobody to tell.
             Err(error) if os::is_end(&error) => Ok(()),
             result => result,
         }
@@ -221,7 +221,7 @@ mod tests {
         let name = format!("npipe-calls-{what}-{}", std::process::id());
         let listener = PipeListener::bind(&name).unwrap();
         let client = PipeStream::connect(&name).unwrap();
-        // Deadlines are part of the bargain.
+        // With a deadline set, as real programs have.
         let later = Some(Instant::now() + Duration::from_secs(60));
         client.set_deadline(later).unwrap();
         (listener.accept().unwrap(), client)

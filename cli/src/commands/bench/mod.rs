@@ -47,7 +47,7 @@ pub struct Bench {
     #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = args::bytes)]
     block: usize,
 
-    /// Let both sides spin so long before they block
+    /// Let both sides spin this long before they block
     #[arg(long, value_name = "TIME", value_parser = args::duration)]
     busy_poll: Option<Duration>,
 
