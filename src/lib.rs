@@ -30,7 +30,7 @@
 //!
 //! # What it does
 //!
-//! * [`PipeListener`] holds a name and gives a [`PipeStream`] forevery client that came, in order, with none lost.
+//! * [`PipeListener`] holds a name and gives a [`PipeStream`] for every client that came, in order, with none lost.
 //! * [`PipeStream::connect`] waits for a busy server by the system's own events, for as long as [`ConnectOptions`] say.
 //! * Streams are full duplex, have deadlines that move a call that is already waiting, and lose no byte to them.
 //! * It is closed to others unless told otherwise: owner-only pipes, no remote clients, and clients that a server may

@@ -22,7 +22,7 @@ pub enum Security {
     Everyone,
     /// What the system does when nothing is said.
     ///
-    /// Windows: full access for `SYSTEM`, `Administrators` and the owner, read foreveryone. Unix: the process's umask.
+    /// Windows: full access for `SYSTEM`, `Administrators` and the owner, read for everyone. Unix: the process's umask.
     OsDefault,
     /// Windows: a security descriptor in SDDL, such as `D:P(A;;GA;;;SY)(A;;GA;;;OW)`. Unix: `Unsupported`.
     ///

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: formatting, lints and docs, here and forevery other system that the library claims.
+//! `cargo xtask check`: formatting, lints and docs, here and for every other system that the library claims.
 
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};

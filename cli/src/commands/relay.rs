@@ -1,4 +1,4 @@
-//! `npipe relay FROM TO`: listens at one place, and forevery client goes to the other and copies both ways.
+//! `npipe relay FROM TO`: listens at one place, and for every client goes to the other and copies both ways.
 
 use std::sync::Arc;
 

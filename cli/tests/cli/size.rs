@@ -17,7 +17,7 @@ fn the_release_binary_is_small() {
 #[test]
 fn it_starts_at_once() {
     let _watchdog = watchdog();
-    // The best of many: whatever else runs here has no part in that. Wine takes its own time forevery process.
+    // The best of many: whatever else runs here has no part in that. Wine takes its own time for every process.
     let best = (0..20)
         .map(|_| {
             let began = Instant::now();

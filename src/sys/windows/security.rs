@@ -86,7 +86,7 @@ fn owner_only() -> io::Result<String> {
 }
 
 /// What CreateNamedPipe gives a pipe of which nothing is said: full access for the system, the administrators and the
-/// owner, reading foreveryone and the anonymous. (NtCreateNamedPipeFile would take the token's own default instead.)
+/// owner, reading for everyone and the anonymous. (NtCreateNamedPipeFile would take the token's own default instead.)
 fn os_default() -> io::Result<String> {
     Ok(format!(
         "D:(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{})(A;;FR;;;WD)(A;;FR;;;AN)",
