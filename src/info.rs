@@ -25,9 +25,11 @@ impl PipeInfo {
         self.instances
     }
 
-    /// How many instances, or streams of the listener, there may be; None where there is no limit, or none is known.
+    /// How many streams of the listener, or instances of the pipe, there may be; None where there is no limit, or none is
+    /// known.
     ///
-    /// Windows: the system's number, which is one more than [`ListenOptions::max_instances`](crate::ListenOptions) asked for.
+    /// Of a listener: what [`ListenOptions::max_instances`](crate::ListenOptions::max_instances) asked for, which the
+    /// system is not told. Of a stream, Windows: the system's number, which other servers set.
     pub fn max_instances(&self) -> Option<u32> {
         self.max_instances
     }

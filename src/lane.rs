@@ -266,6 +266,21 @@ impl<W: Waker> Turn<'_, W> {
         self.lane.state().queued > 0
     }
 
+    /// Whether the lane is closed, and how long a call may wait.
+    fn limits(&self) -> (bool, Option<Instant>) {
+        let state = self.lane.state();
+        (state.closed, state.limits.until(self.began))
+    }
+
+    /// Whether a call that goes on without having to wait still may.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.limits() {
+            (true, _) => Err(Failure::Closed),
+            (_, Some(until)) if Instant::now() >= until => Err(Failure::TimedOut),
+            _ => Ok(()),
+        }
+    }
+
     /// Carries `operation` to its result. Before the first wait it spins for `spin` on data that is about to come.
     pub(crate) fn drive<O: Operation>(
         &self,
@@ -282,17 +297,14 @@ impl<W: Waker> Turn<'_, W> {
                 if let Poll::Ready(result) = operation.poll() {
                     return Ok(result?);
                 }
-                // A deadline set from elsewhere is seen below, after at most the spin that the user asked for.
-                if self.lane.is_closed() {
+                let (closed, until) = self.limits();
+                if closed || until.is_some_and(|until| Instant::now() >= until) {
                     break;
                 }
             }
         }
         loop {
-            let (closed, until) = {
-                let state = self.lane.state();
-                (state.closed, state.limits.until(self.began))
-            };
+            let (closed, until) = self.limits();
             let waited = if closed {
                 Ok(Waited::Expired)
             } else {

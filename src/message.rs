@@ -105,6 +105,7 @@ impl PipeStream {
             match read {
                 Ok(part) if part.complete => return Ok(Some(message.len() - start)),
                 Ok(_) => {
+                    turn.check()?;
                     // What the system says that is left, if it does; a peer's word is not trusted with more than that.
                     let left = self.io().peek().map_or(0, |peek| peek.message);
                     room = left.clamp(FIRST_ROOM, MOST_ROOM);

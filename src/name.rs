@@ -126,6 +126,13 @@ impl PipeName {
 }
 
 /// Prints the full address.
+/// The full address, which means the same wherever a name is taken.
+impl AsRef<OsStr> for PipeName {
+    fn as_ref(&self) -> &OsStr {
+        self.path.as_os_str()
+    }
+}
+
 impl fmt::Display for PipeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.path.as_os_str().is_empty() {

@@ -451,6 +451,33 @@ impl PipeStream {
             .map_err(|e| error::from_os(SECURITY, self.name(), e))
     }
 
+    /// Whether the peer still has its end of the pipe. It takes nothing and never blocks.
+    ///
+    /// `false`: the peer has closed, or was disconnected, and nothing that is written now arrives; what it had sent can
+    /// still be read. A half close leaves the pipe connected. (Linux: those of both sides together do not.)
+    ///
+    /// The answer may be out of date at once: a program that reads or writes anyway learns the same from that.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// if !stream.is_connected()? {
+    ///     println!("nobody is there to read the rest");
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn is_connected(&self) -> io::Result<bool> {
+        match self.io.is_connected() {
+            Err(e) if is_end(&e) => Ok(false),
+            known => known.map_err(|e| error::from_os("look at", self.name(), e)),
+        }
+    }
+
     /// Blocks until the peer has read all that was written, within the write deadline. ([`Write::flush`] does not
     /// block.)
     ///

@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::{ErrorKind, Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -365,6 +366,51 @@ fn max_instances_makes_further_clients_wait_until_a_stream_is_dropped() {
     second_client.write_all(b"x").unwrap();
     drop(second_client);
     assert_eq!(read_all(&second).unwrap(), b"x");
+}
+
+/// The next instance is made before the last one is closed: the name is never without one, however many end at once.
+#[test]
+fn a_limited_listener_keeps_its_name_while_its_streams_come_and_go() {
+    const CLIENTS: usize = 400;
+    for most in [1, 2, 7] {
+        let _watchdog = watchdog(120);
+        let listener = ListenOptions::new()
+            .max_instances(most)
+            .bind(name("churn"))
+            .unwrap();
+        let options = ConnectOptions::new().timeout(Duration::from_secs(60));
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while next.fetch_add(1, Ordering::Relaxed) < CLIENTS {
+                        let mut client = options.connect(listener.local_addr()).unwrap();
+                        client.write_all(b"x").unwrap();
+                        // Whoever is connected is served.
+                        let mut answer = [0];
+                        client.read_exact(&mut answer).unwrap();
+                        assert_eq!(&answer, b"y");
+                    }
+                });
+            }
+            for _ in 0..CLIENTS {
+                let mut stream = listener.accept().unwrap();
+                scope.spawn(move || {
+                    stream.read_exact(&mut [0]).unwrap();
+                    stream.write_all(b"y").unwrap();
+                });
+            }
+        });
+    }
+}
+
+#[cfg(windows)]
+#[test]
+fn a_backlog_has_a_limit_of_its_own() {
+    let _watchdog = watchdog(60);
+    let options = ListenOptions::new().backlog(u32::MAX);
+    let listener = options.bind(name("backlog")).unwrap();
+    assert_eq!(listener.info().unwrap().instances(), Some(1024));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::{ErrorKind, Read, Write};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use common::{name, pair, pair_on, pattern, read_all, timed, watchdog};
 use npipe::{ListenOptions, PipeListener, PipeMode, PipeStream, Role};
 
 #[test]
-fn types_can_be_shared_between_threads() {
-    fn shared<T: Send + Sync + std::fmt::Debug>() {}
+fn types_can_be_shared_between_threads_and_across_a_panic() {
+    fn shared<T: Send + Sync + RefUnwindSafe + UnwindSafe + std::fmt::Debug>() {}
     shared::<PipeStream>();
     shared::<PipeListener>();
     shared::<npipe::CancelToken>();
@@ -348,6 +349,56 @@ fn a_half_close_is_end_of_file_and_the_answer_still_arrives() {
     server.write_all(b"answer").unwrap();
     drop(server);
     assert_eq!(read_all(&client).unwrap(), b"answer");
+}
+
+#[test]
+fn a_stream_knows_whether_its_peer_is_there() {
+    let _watchdog = watchdog(60);
+    for mode in [PipeMode::Byte, PipeMode::Message] {
+        if mode == PipeMode::Message && cfg!(not(any(windows, target_os = "linux"))) {
+            continue;
+        }
+        let listener = ListenOptions::new()
+            .message_mode(mode == PipeMode::Message)
+            .bind(name("there"))
+            .unwrap();
+        let (server, client) = pair_on(&listener);
+        assert!(server.is_connected().unwrap() && client.is_connected().unwrap());
+        (&client).write_all(b"last").unwrap();
+        // A half close is no end of the connection; Windows has none for bytes.
+        if client.close_write().is_ok() {
+            assert!(server.is_connected().unwrap() && client.is_connected().unwrap());
+        }
+        drop(client);
+        assert!(!server.is_connected().unwrap());
+        // What had been sent is still there.
+        assert_eq!(read_all(&server).unwrap(), b"last");
+        assert!(!server.is_connected().unwrap());
+
+        let (server, client) = pair_on(&listener);
+        server.disconnect().unwrap();
+        assert!(!client.is_connected().unwrap());
+        assert!(!server.is_connected().unwrap());
+    }
+}
+
+#[test]
+fn a_busy_poll_ends_at_a_deadline() {
+    let _watchdog = watchdog(60);
+    let (_listener, _server, client) = pair("busy-poll-deadline");
+    client.set_busy_poll(Some(Duration::MAX)).unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    let error = (&client).read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    client.set_read_timeout(None).unwrap();
+    // One that comes while it spins.
+    thread::scope(|scope| {
+        let read = scope.spawn(|| (&client).read(&mut [0]).unwrap_err());
+        client.set_read_deadline(Some(Instant::now())).unwrap();
+        assert_eq!(read.join().unwrap().kind(), ErrorKind::TimedOut);
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! say: the connection is done, and closed. The near side has nothing more to say: it still wants its answer, and
 //! the far side is the one to end.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -31,6 +31,14 @@ const LAST_INPUT: Duration = Duration::from_millis(100);
 
 /// How long answers that are here already may take to be read once `--exit-on-eof` has what it waits for.
 const LAST_OUTPUT: Duration = Duration::from_millis(10);
+
+/// How long an empty message may be the half close of its sender, whose shutdown follows at once. Windows has no shutdown:
+/// there an empty message may be the end for as long as nothing follows.
+const MAYBE_THE_END: Option<Duration> = if cfg!(unix) {
+    Some(Duration::from_millis(50))
+} else {
+    None
+};
 
 /// How often one looks whether an end that has only half closed has gone: no event says so.
 const LOOK: Duration = Duration::from_millis(20);
@@ -114,6 +122,8 @@ struct Lane {
     /// What has come already is still to be read: each read has `LAST_OUTPUT` from its own start, however long the
     /// writes between them take.
     emptying: AtomicBool,
+    /// Its last message was empty and may be the end; our own stdout has not got it yet.
+    maybe_ended: AtomicBool,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -140,19 +150,24 @@ pub fn couple(
     } else {
         Way::Up
     };
-    let here = match terms.ways {
-        Ways::Rw => {
-            let other = couple.clone();
-            thread::Builder::new()
-                .stack_size(STACK)
-                .spawn(move || other.run(apart))
-                .map_err(|e| Failure::io("start a thread", &e))?;
-            apart.other()
-        }
-        Ways::R => Way::Down,
-        Ways::W => Way::Up,
+    let start = |way| {
+        let couple = couple.clone();
+        thread::Builder::new()
+            .stack_size(STACK)
+            .spawn(move || couple.run(way))
+            .map_err(|e| Failure::io("start a thread", &e))
     };
-    couple.run(here);
+    match terms.ways {
+        Ways::Rw => {
+            start(apart)?;
+            couple.run(apart.other());
+        }
+        Ways::R => couple.run(Way::Down),
+        Ways::W => {
+            start(Way::Up)?;
+            couple.await_receiver();
+        }
+    }
     if let Some(watch) = &couple.watch {
         watch.close();
     }
@@ -195,13 +210,7 @@ impl Couple {
             watch.end(way);
         }
         let half_close = if self.has_messages() && !source.is_own() {
-            // Empty messages have been passed on as they are, a half close's too. Windows: what has ended now is the
-            // whole other side. Unix: it may still want its answer.
-            if source.is_gone() {
-                HalfClose::Impossible
-            } else {
-                HalfClose::Done
-            }
+            sink.end_messages()
         } else {
             sink.end_write()
         };
@@ -209,6 +218,9 @@ impl Couple {
             self.finish_at_eof(lane);
         }
         self.set_ended(way);
+        if cfg!(windows) && source.is_own() && self.down.maybe_ended.load(Ordering::SeqCst) {
+            sink.set_patience(Some(LAST_INPUT));
+        }
         self.attend(way, half_close, output_closed);
     }
 
@@ -220,19 +232,46 @@ impl Couple {
             if lane.emptying.load(Ordering::SeqCst) {
                 source.stop_reading(LAST_OUTPUT);
             }
-            let length = match source.read(messages, &mut buffer) {
+            let read = source.read(messages, &mut buffer);
+            if lane.maybe_ended.load(Ordering::SeqCst) && !is_the_end(&read) {
+                // It was a message like any other.
+                lane.maybe_ended.store(false, Ordering::SeqCst);
+                source.set_patience(None);
+                sink.write(messages, &[]).map_err(Broken::Sink)?;
+            }
+            let length = match read {
                 Ok(None) => return Ok(()),
                 Ok(Some(length)) => length,
                 Err(_) if lane.stopped.load(Ordering::SeqCst) => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::TimedOut => {
+                    if lane.maybe_ended.load(Ordering::SeqCst) {
+                        return Ok(());
+                    }
+                    source.set_patience(None);
+                    continue;
+                }
                 Err(e) => return Err(Broken::Source(e)),
             };
             let bytes = &buffer[..length];
             if let Some(watch) = &self.watch {
                 watch.data(way, bytes, messages);
             }
+            if messages && bytes.is_empty() && sink.is_own() {
+                lane.maybe_ended.store(true, Ordering::SeqCst);
+                let both = cfg!(windows) && self.await_end(way.other(), Duration::ZERO);
+                if let Some(patience) = MAYBE_THE_END.or(both.then_some(LAST_INPUT)) {
+                    source.set_patience(Some(patience));
+                }
+                continue;
+            }
             if let Err(e) = sink.write(messages, bytes) {
-                if !sink.is_own() {
-                    source.discard(&mut buffer);
+                if sink.is_own() {
+                    return Err(Broken::Sink(e));
+                }
+                let is_kept = source.take_back(bytes);
+                source.discard(&mut buffer);
+                if is_kept && e.kind() == ErrorKind::BrokenPipe {
+                    return Ok(());
                 }
                 return Err(Broken::Sink(e));
             }
@@ -267,13 +306,12 @@ impl Couple {
             if source.is_gone() {
                 let grace = match half_close {
                     _ if sink.is_idle_terminal() => Duration::ZERO,
-                    _ if sink.is_own() => LAST_INPUT,
+                    // What comes through a feed is the next client's.
+                    _ if sink.reads_for_ever() => LAST_INPUT,
                     HalfClose::Done => LINGER,
                     HalfClose::Impossible => Duration::ZERO,
                 };
-                if !self.await_end(other, grace) {
-                    self.stop(other, Duration::ZERO);
-                }
+                self.end(other, grace);
                 return;
             }
             let far_is_done = way == Way::Down && half_close == HalfClose::Impossible;
@@ -292,6 +330,30 @@ impl Couple {
                 return;
             }
             look = (look * 2).min(SELDOM);
+        }
+    }
+
+    /// Where nothing is read from the far side: waits for the end of what goes up, or for it to have nobody to go to.
+    fn await_receiver(&self) {
+        let mut look = LOOK;
+        while !self.await_end(Way::Up, look) {
+            if self.far.is_gone() {
+                let grace = if self.near.reads_for_ever() {
+                    LAST_INPUT
+                } else {
+                    Duration::ZERO
+                };
+                self.end(Way::Up, grace);
+                return;
+            }
+            look = (look * 2).min(SELDOM);
+        }
+    }
+
+    /// Lets `way` end by itself within `grace`, and else ends it.
+    fn end(&self, way: Way, grace: Duration) {
+        if !self.await_end(way, grace) {
+            self.stop(way, Duration::ZERO);
         }
     }
 
@@ -351,6 +413,16 @@ impl Couple {
             }
             seen = now;
         }
+    }
+}
+
+/// Whether the empty message before what was `read` now was the half close of its sender.
+fn is_the_end(read: &io::Result<Option<usize>>) -> bool {
+    match read {
+        Ok(None) => true,
+        Ok(Some(_)) => false,
+        // Windows: both sides have sent one, and nothing has followed.
+        Err(_) => cfg!(windows),
     }
 }
 

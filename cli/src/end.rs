@@ -133,6 +133,22 @@ impl End {
         }
     }
 
+    /// Nothing more will be written here, and the messages that were have the end of their source among them: a half
+    /// close is an empty message, and on Unix a shutdown behind it.
+    pub fn end_messages(&self) -> HalfClose {
+        match self {
+            #[cfg(unix)]
+            End::Pipe(stream) => {
+                // It fails where the peer has gone already: there is nobody to tell.
+                let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Write);
+                HalfClose::Done
+            }
+            #[cfg(windows)]
+            End::Pipe(_) => HalfClose::Impossible,
+            _ => self.end_write(),
+        }
+    }
+
     /// Nothing more will be written here.
     pub fn end_write(&self) -> HalfClose {
         match self {
@@ -155,16 +171,36 @@ impl End {
         }
     }
 
-    /// After the end of what comes from there: whether the whole other side has gone, so that nothing written can
-    /// arrive any more. False where the system does not tell.
+    /// Whether the whole other side has gone, so that nothing written can arrive any more. For a TCP socket this is
+    /// known only after the end of what comes from there.
     pub fn is_gone(&self) -> bool {
         match self {
-            End::Pipe(stream) if stream.mode() == PipeMode::Message => message_pipe_is_gone(stream),
-            End::Pipe(stream) => byte_pipe_is_gone(stream),
+            End::Pipe(stream) => !stream.is_connected().unwrap_or(false),
             // Writing nothing sends nothing, and fails where writing something would have to.
             End::Tcp(stream) => { stream }.write(&[]).is_err(),
             End::Program(program) => program.has_ended(),
             End::Own(_) => false,
+        }
+    }
+
+    /// How long each read may take, the pending one too. None is for as long as it needs.
+    pub fn set_patience(&self, patience: Option<Duration>) {
+        if let End::Pipe(stream) = self {
+            // It refuses none but zero.
+            let _ = stream.set_read_timeout(patience);
+        }
+    }
+
+    /// Takes back what could not be written anywhere: the next client gets it. False: nobody else comes.
+    pub fn take_back(&self, bytes: &[u8]) -> bool {
+        match self {
+            End::Own(Own {
+                feed: Some(feed), ..
+            }) => {
+                feed.take_back(bytes);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -252,45 +288,6 @@ impl End {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// After its half close a peer can still be there, and read.
-#[cfg(unix)]
-fn message_pipe_is_gone(stream: &PipeStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    // The hang-up comes of a whole close, not of a half.
-    let mut fds = [PollFd::new(stream, PollFlags::empty())];
-    poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::HUP)
-}
-
-/// After its empty message a peer can still be there, and read. No call tells but one that would read on.
-#[cfg(windows)]
-fn message_pipe_is_gone(stream: &PipeStream) -> bool {
-    const LOOK: Duration = Duration::from_millis(1);
-    let _ = stream.set_read_deadline(Some(Instant::now() + LOOK));
-    match stream.recv(&mut Vec::new()) {
-        Ok(None) => true,
-        // What comes after the end counts for nothing.
-        Ok(Some(_)) => false,
-        Err(e) => e.kind() != ErrorKind::TimedOut,
-    }
-}
-
-#[cfg(unix)]
-fn byte_pipe_is_gone(stream: &PipeStream) -> bool {
-    use std::os::fd::AsFd;
-    use std::os::unix::net::UnixStream;
-    // Writing nothing sends nothing, and fails once the peer has closed both directions rather than one.
-    match stream.as_fd().try_clone_to_owned() {
-        Ok(fd) => UnixStream::from(fd).write(&[]).is_err(),
-        Err(_) => false,
-    }
-}
-
-/// There is no half close: the end of reading is the end of all.
-#[cfg(windows)]
-fn byte_pipe_is_gone(_stream: &PipeStream) -> bool {
-    true
 }
 
 /// Our stdout, without a buffer of our own: what has come is out at once.

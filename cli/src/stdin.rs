@@ -138,6 +138,17 @@ impl Feed {
         }
     }
 
+    /// What was taken last has reached nobody, and waits for the next client.
+    pub fn take_back(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        if state.waiting.is_some() {
+            // The rest of it is here still.
+            state.taken = state.taken.saturating_sub(bytes.len());
+        } else {
+            state.waiting = Some(bytes.to_vec());
+        }
+    }
+
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.take(|state| {
             let unit = state.waiting.take().unwrap_or_default();

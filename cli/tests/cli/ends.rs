@@ -262,6 +262,45 @@ fn a_client_that_wrote_and_left_is_heard() {
 }
 
 #[test]
+fn what_comes_once_a_client_has_left_is_for_the_next() {
+    let _watchdog = watchdog();
+    let name = name("keep-next");
+    for message in [false, true] {
+        let args: &[&str] = if message {
+            &["listen", "--keep", "--message", &name]
+        } else {
+            &["listen", "--keep", &name]
+        };
+        let (mut listen, _) = serve(args);
+        let client = connect(&name);
+        (&client).write_all(b"here\n").unwrap();
+        listen.read_line();
+        drop(client);
+        for round in 0..10 {
+            let client = connect(&name);
+            listen.write(format!("{round}\n"));
+            let mut got = [0; 1];
+            (&client).read_exact(&mut got).unwrap();
+            assert_eq!(got, [b'0' + round]);
+        }
+    }
+}
+
+#[test]
+fn writing_alone_ends_with_its_reader() {
+    let _watchdog = watchdog();
+    let name = name("reader-leaves");
+    let server = server(&name, 1, |mut client| {
+        client.read_exact(&mut [0; 5]).unwrap()
+    });
+    // Its stdin stays open.
+    let mut connect = start(&["connect", "--access", "w", &name]);
+    connect.write("hello");
+    server.join().unwrap();
+    connect.wait().done();
+}
+
+#[test]
 fn keep_serves_one_client_after_another_and_gives_stdin_to_whoever_is_there() {
     let _watchdog = watchdog();
     let name = name("keep");

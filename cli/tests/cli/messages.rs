@@ -62,6 +62,39 @@ fn after_a_half_close_the_answer_may_take_its_time() {
     listen.wait().done();
 }
 
+/// Both have nothing more to say: neither waits for the other, and neither takes the other's half close for a line.
+#[test]
+fn two_half_closes_are_the_end() {
+    let _watchdog = watchdog();
+    let name = name("two-half-closes");
+    let (mut listen, _) = serve(&["listen", "--message", &name]);
+    let mut connect = start(&["connect", "--message", &name]);
+    connect.write("question\n");
+    assert_eq!(listen.read_line(), "question\n");
+    connect.end_stdin();
+    listen.write("answer\n\nand more\n");
+    listen.end_stdin();
+    assert_eq!(connect.wait().done().text(), "answer\n\nand more\n");
+    assert_eq!(listen.wait().done().text(), "");
+}
+
+#[test]
+fn a_half_close_of_messages_passes_through_to_an_echo_and_back() {
+    let _watchdog = watchdog();
+    let back = name("message-echo");
+    let _echo = serve(&["listen", "--echo", "--message", &back]);
+    for command in ["relay", "tap"] {
+        let front = name(command);
+        let _between = serve(&[command, "--message", &front, &back]);
+        for name in [&front, &back] {
+            let mut connect = start(&["connect", "--message", name]);
+            connect.write("a\n\nb\n");
+            connect.end_stdin();
+            assert_eq!(connect.wait().done().text(), "a\n\nb\n", "{command}");
+        }
+    }
+}
+
 #[test]
 fn other_forms_of_a_message() {
     let _watchdog = watchdog();

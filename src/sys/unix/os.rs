@@ -311,6 +311,25 @@ pub(super) fn set_send_timeout(socket: &OwnedFd, timeout: Option<Duration>) -> i
     )?)
 }
 
+/// Whether the other end of a connected socket is still there.
+#[cfg(target_os = "linux")]
+pub(super) fn is_connected(socket: &OwnedFd) -> io::Result<bool> {
+    // A hang-up is told of both halves, never of one.
+    let mut fds = [PollFd::new(socket, PollFlags::empty())];
+    rustix::event::poll(&mut fds, Some(&Timespec::default()))?;
+    Ok(!fds[0].revents().contains(PollFlags::HUP))
+}
+
+/// Whether the other end of a connected socket is still there.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_connected(socket: &OwnedFd) -> io::Result<bool> {
+    match rustix::net::getpeername(socket) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOTCONN | Errno::INVAL) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The error that the socket holds, once.
 #[cfg(target_os = "linux")]
 pub(super) fn take_error(socket: &OwnedFd) -> io::Result<Option<io::Error>> {

@@ -62,7 +62,8 @@ impl Refusal {
         Refusal {
             kind,
             why: why.into(),
-            source: None,
+            // What bind(2) says of it.
+            source: (kind == ErrorKind::AddrInUse).then(|| Errno::ADDRINUSE.into()),
         }
     }
 }

@@ -172,6 +172,10 @@ impl Stream {
         place::permissions(name.os_path())
     }
 
+    pub(crate) fn is_connected(&self) -> io::Result<bool> {
+        os::is_connected(&self.fd)
+    }
+
     pub(crate) fn info(&self, role: Role, mode: PipeMode) -> io::Result<PipeInfo> {
         let buffer = u32::try_from(os::send_buffer_size(&self.fd)?).ok();
         let (input, output) = match role {

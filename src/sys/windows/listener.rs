@@ -2,7 +2,9 @@
 //!
 //! An instance's life: made and bound to the port; *pending* while it waits for a client, its `OVERLAPPED` the system's;
 //! *ready* once a packet has told that a client came; then a stream's. Pending, ready and streams together are never
-//! more than `max_instances`, and there is always at least one of them, so that the name is never anybody else's.
+//! more than `max_instances`, and there is always at least one of them, so that the name is never anybody else's: before a
+//! stream closes its instance, the next one is made. (For that moment there is one more for each such stream, so that the
+//! system is told of no limit.)
 
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
@@ -20,12 +22,14 @@ use super::security;
 use super::stream::Stream;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
 use crate::listener::Slots;
-use crate::stream::Part;
 use crate::{ListenOptions, PipeInfo, PipeMode, PipeName, error};
 
 const OPERATION: &str = "bind";
 
 const BACKLOG: u32 = 32;
+
+/// An instance is memory of the system's, and takes time to make and to close.
+const LONGEST_BACKLOG: u32 = 1024;
 
 /// 64 KiB: enough that a write need not wait for its reader.
 const BUFFER_SIZE: u32 = 65536;
@@ -48,6 +52,7 @@ pub(crate) struct Listener {
     instance: Instance,
     /// As the system has it.
     security: String,
+    max_instances: Option<u32>,
     backlog: usize,
     state: Mutex<State>,
 }
@@ -98,11 +103,6 @@ impl Listener {
             mode: options.mode(),
             directions: options.direction.of_server(),
             accept_remote: options.accept_remote_clients,
-            // One more than are asked for: the next one is made before the last one's handle is closed, lest the name
-            // be free in between.
-            max_instances: options
-                .max_instances
-                .map_or(os::NO_LIMIT, |most| most.saturating_add(1)),
             input_buffer_size: size(options.input_buffer_size),
             output_buffer_size: size(options.output_buffer_size),
             security: security::descriptor(options, name)?,
@@ -128,7 +128,8 @@ impl Listener {
             port: port.clone(),
             instance,
             security,
-            backlog: options.backlog.unwrap_or(BACKLOG) as usize,
+            max_instances: options.max_instances,
+            backlog: options.backlog.unwrap_or(BACKLOG).min(LONGEST_BACKLOG) as usize,
             state: Mutex::default(),
         };
         {
@@ -180,20 +181,12 @@ impl Listener {
         // the call below says that none will.
         match unsafe { os::listen(&pending.handle, overlapped) }? {
             Listening::Pending => state.pending.push(pending),
-            Listening::Connected => {
-                let nothing = Part {
-                    len: 0,
-                    complete: true,
-                };
-                // SAFETY: no operation is pending; the call has left the OVERLAPPED as if one were.
-                unsafe { os::finish(overlapped, nothing) };
-                match self.port.post(overlapped) {
-                    // In its turn, behind those whose packets are there already.
-                    Ok(()) => state.pending.push(pending),
-                    // Out of its turn, and not lost.
-                    Err(_) => state.ready.push_back(pending.handle),
-                }
-            }
+            Listening::Connected => match self.port.post(overlapped) {
+                // In its turn, behind those whose packets are there already.
+                Ok(()) => state.pending.push(pending),
+                // Out of its turn, and not lost.
+                Err(_) => state.ready.push_back(pending.handle),
+            },
         }
         Ok(())
     }
@@ -218,12 +211,15 @@ impl Listener {
         let state = self.state();
         let waiting = state.pending.iter().map(|pending| &pending.handle);
         match waiting.chain(&state.ready).next() {
-            Some(handle) => Ok(os::local(handle)?.info()),
+            Some(handle) => Ok(PipeInfo {
+                max_instances: self.max_instances,
+                ..os::local(handle)?.info()
+            }),
             // All are streams, or it is closed: what was asked for is still known.
             None => Ok(PipeInfo {
                 mode,
                 instances: None,
-                max_instances: os::limit(self.instance.max_instances),
+                max_instances: self.max_instances,
                 input_buffer_size: Some(self.instance.input_buffer_size),
                 output_buffer_size: Some(self.instance.output_buffer_size),
             }),
@@ -264,7 +260,7 @@ impl Listener {
         let until = Instant::now().checked_add(LAST_PACKET);
         while !state.pending.is_empty() {
             match self.port.get(until) {
-                Ok(Packet::Completion(overlapped)) => drop(state.take(overlapped)),
+                Ok(Packet::Completion(overlapped, _)) => drop(state.take(overlapped)),
                 Ok(Packet::Wake) => {}
                 Ok(Packet::Nothing) | Err(_) => {
                     for pending in std::mem::take(&mut state.pending) {
@@ -276,17 +272,15 @@ impl Listener {
     }
 
     /// Takes in what came out of the port.
-    fn arrived(&self, overlapped: *mut Overlapped) {
+    fn arrived(&self, overlapped: *mut Overlapped, listened: io::Result<()>) {
         let mut state = self.state();
         let Some(pending) = state.take(overlapped) else {
             return;
         };
-        // SAFETY: its packet has come, so that nobody writes to it any more.
-        let came = match unsafe { os::progress(&pending.handle, pending.overlapped.get()) } {
-            Poll::Ready(Ok(_)) => true,
+        let came = match listened {
+            Ok(()) => true,
             // It came and left; what it wrote is there.
-            Poll::Ready(Err(error)) => os::is_end(&error),
-            Poll::Pending => false,
+            Err(error) => os::is_end(&error),
         };
         if came {
             state.ready.push_back(pending.handle);
@@ -340,7 +334,9 @@ impl Operation for Accept<'_> {
             let helpless = state.pending.is_empty();
             drop(state);
             match listener.port.get(Some(Instant::now())) {
-                Ok(Packet::Completion(overlapped)) => listener.arrived(overlapped),
+                Ok(Packet::Completion(overlapped, listened)) => {
+                    listener.arrived(overlapped, listened);
+                }
                 Ok(Packet::Wake) => {}
                 Ok(Packet::Nothing) => {
                     return match replenished {
@@ -356,8 +352,8 @@ impl Operation for Accept<'_> {
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
         Ok(match self.listener.port.get(until)? {
-            Packet::Completion(overlapped) => {
-                self.listener.arrived(overlapped);
+            Packet::Completion(overlapped, listened) => {
+                self.listener.arrived(overlapped, listened);
                 Waited::Ready
             }
             Packet::Wake => Waited::Woken,

@@ -381,7 +381,6 @@ pub(super) struct Instance {
     /// What the server does.
     pub(super) directions: Directions,
     pub(super) accept_remote: bool,
-    pub(super) max_instances: u32,
     pub(super) input_buffer_size: u32,
     pub(super) output_buffer_size: u32,
     pub(super) security: SecurityDescriptor,
@@ -444,7 +443,7 @@ impl Instance {
                 kind,
                 read_mode,
                 FILE_PIPE_QUEUE_OPERATION,
-                self.max_instances,
+                NO_LIMIT,
                 self.input_buffer_size,
                 self.output_buffer_size,
                 &timeout,
@@ -515,8 +514,9 @@ pub(super) struct Port(OwnedHandle);
 /// What came out of a port.
 #[derive(Debug)]
 pub(super) enum Packet {
-    /// The operation of this OVERLAPPED has ended.
-    Completion(*mut Overlapped),
+    /// The operation of this OVERLAPPED has ended, and so. (The packet tells it in every case. Wine does not fill in the
+    /// OVERLAPPED of an operation whose thread has ended.)
+    Completion(*mut Overlapped, io::Result<()>),
     /// `Port::wake`.
     Wake,
     /// Nothing until the deadline.
@@ -573,14 +573,14 @@ impl Port {
                     millis(until),
                 )
             };
+            let result = if got != 0 { Ok(()) } else { last() };
             if !overlapped.is_null() {
-                // Also where it failed: then the operation has, and its OVERLAPPED says how.
-                return Ok(Packet::Completion(overlapped.cast()));
+                // Also where it failed: then the operation has.
+                return Ok(Packet::Completion(overlapped.cast(), result));
             }
-            if got != 0 {
+            let Err(error) = result else {
                 return Ok(Packet::Wake);
-            }
-            let error = io::Error::last_os_error();
+            };
             if code(&error) != WAIT_TIMEOUT {
                 return Err(error);
             }
@@ -618,6 +618,8 @@ pub(super) fn set_message_read_mode(pipe: &OwnedHandle) -> io::Result<()> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Local {
     pub(super) server: bool,
+    /// Both ends are there.
+    pub(super) connected: bool,
     pub(super) mode: PipeMode,
     instances: u32,
     max_instances: u32,
@@ -642,7 +644,7 @@ impl Local {
 }
 
 /// What NtCreateNamedPipeFile is given for no limit on instances. (CreateNamedPipe's 255 for it means 255 here.)
-pub(super) const NO_LIMIT: u32 = u32::MAX;
+const NO_LIMIT: u32 = u32::MAX;
 
 /// A limit on instances, if it is one.
 pub(super) fn limit(max_instances: u32) -> Option<u32> {
@@ -673,6 +675,7 @@ pub(super) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
     };
     Ok(Local {
         server,
+        connected: info.NamedPipeState == FILE_PIPE_CONNECTED_STATE,
         mode: if info.NamedPipeType & FILE_PIPE_MESSAGE_TYPE != 0 {
             PipeMode::Message
         } else {

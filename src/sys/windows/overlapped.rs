@@ -7,6 +7,7 @@
 use std::cell::UnsafeCell;
 use std::io;
 use std::os::windows::io::OwnedHandle;
+use std::panic::RefUnwindSafe;
 use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Instant;
@@ -29,6 +30,9 @@ pub(crate) struct Waiter {
 unsafe impl Sync for Waiter {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Waiter {}
+
+/// A panic leaves no operation half way: each is given up on drop.
+impl RefUnwindSafe for Waiter {}
 
 impl Waiter {
     pub(crate) fn new() -> Waiter {

@@ -148,6 +148,10 @@ impl Stream {
         Ok(os::local(&self.handle)?.info())
     }
 
+    pub(crate) fn is_connected(&self) -> io::Result<bool> {
+        Ok(os::local(&self.handle)?.connected)
+    }
+
     /// What the system knows of this handle.
     pub(crate) fn describe(&self) -> (PipeName, Role, PipeMode) {
         let local = os::local(&self.handle);
