@@ -30,6 +30,9 @@ pub(crate) enum Cancelled<T> {
     Finished(io::Result<T>),
     /// It had some effect, and the system cannot tell how much.
     Unknown,
+    /// It had some effect, and the rest of it comes before what is next.
+    #[cfg_attr(windows, allow(dead_code))] // there is nothing to go by
+    Begun,
 }
 
 /// An operation of a system, on its way. Dropping one that is pending gives it up.
@@ -72,6 +75,8 @@ pub(crate) enum Failure {
     TimedOut,
     /// The deadline passed, and nobody knows how much was done.
     Lost,
+    /// The deadline passed with a part of a message sent, whose rest is kept.
+    Begun,
     /// The lane was closed.
     Closed,
     /// The direction was closed by this side.
@@ -325,6 +330,7 @@ impl<W: Waker> Turn<'_, W> {
                 Cancelled::Finished(result) => Ok(result?),
                 Cancelled::Nothing => Err(given_up),
                 Cancelled::Unknown => Err(Failure::Lost),
+                Cancelled::Begun => Err(Failure::Begun),
             };
         }
     }

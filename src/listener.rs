@@ -166,7 +166,7 @@ impl PipeListener {
                 Some(Slot(held.clone())),
             )),
             Err(Failure::Closed) => Err(self.closed(OPERATION)),
-            Err(Failure::TimedOut | Failure::Lost | Failure::Shut) => {
+            Err(Failure::TimedOut | Failure::Lost | Failure::Begun | Failure::Shut) => {
                 Err(error::timed_out(OPERATION, &held.name))
             }
             Err(Failure::System(e)) => Err(error::from_os(OPERATION, &held.name, e)),

@@ -26,8 +26,9 @@ impl PipeStream {
     /// # Errors
     ///
     /// * `Unsupported` on a byte pipe.
-    /// * `TimedOut`, by the write deadline or timeout. A message of which a part may have gone out makes all later
-    ///   writes fail with it too, so that nobody takes the next message for its rest.
+    /// * `TimedOut`, by the write deadline or timeout. Windows: a message of which a part may have gone out makes all later
+    ///   writes fail with it too, so that nobody takes the next message for its rest. Linux: the rest of such a message is
+    ///   kept, and goes out before what is sent next; sending the same message again sends the rest alone.
     /// * `BrokenPipe`: the peer has closed, or this side has closed its writing half.
     ///
     /// # Examples

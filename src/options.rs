@@ -146,7 +146,7 @@ impl ListenOptions {
     }
 
     /// How many streams of this listener may be alive at once; further clients wait, and `accept` with them, until one
-    /// is dropped. Default: no limit. 0 is refused by `bind`.
+    /// is dropped, or turned into the system's own handle. Default: no limit. 0 is refused by `bind`.
     pub fn max_instances(mut self, instances: u32) -> ListenOptions {
         self.max_instances = Some(instances);
         self

@@ -33,7 +33,8 @@ pub enum ExpectServer {
     CurrentUser,
     /// Unix: a server that runs as this user. Windows: `Unsupported`.
     Uid(u32),
-    /// Windows: the pipe's owner, as `S-1-5-18` or by SDDL's two letters, `SY`. Unix: `Unsupported`.
+    /// Windows: the pipe's owner, as `S-1-5-18` or by SDDL's two letters, `SY`; or the user whose server owns its pipe as
+    /// another, as an elevated one does (the Administrators). Unix: `Unsupported`.
     Sid(String),
 }
 

@@ -417,6 +417,13 @@ impl PipeStream {
                 "a write timed out, and the system cannot tell how much of it went out: \
                  what is written after it would be out of step, so all later writes fail with this too",
             ),
+            Failure::Begun => error::because(
+                ErrorKind::TimedOut,
+                operation,
+                name,
+                "the deadline passed with a part of the message sent: the rest goes out before what is sent next, \
+                 and sending the same message again sends the rest alone",
+            ),
             Failure::Shut => error::because(
                 ErrorKind::BrokenPipe,
                 operation,

@@ -325,23 +325,71 @@ fn a_deadline_in_a_recv_loses_nothing() {
 #[test]
 fn a_send_that_timed_out_half_way_is_told_and_not_papered_over() {
     let _watchdog = watchdog(60);
-    let (_listener, server, client) = messages("torn");
-    let message = pattern(1, 10 << 20);
+    for again in [false, true] {
+        let (_listener, server, client) = messages("torn");
+        let message = pattern(1, 10 << 20);
+        client
+            .set_write_deadline(Some(Instant::now() + Duration::from_millis(50)))
+            .unwrap();
+        let error = client.send(&message).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        // Past its deadline a call does nothing.
+        let error = client.send(&message).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        client.set_write_deadline(None).unwrap();
+        if cfg!(windows) {
+            // Nobody can know what the peer has of it.
+            let later = client.send(b"next").unwrap_err();
+            assert_eq!(later.kind(), ErrorKind::TimedOut, "{later}");
+            let text = later.to_string();
+            assert!(text.contains("cannot tell how much"), "{text}");
+        } else {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    if again {
+                        client.send(&message).unwrap();
+                    }
+                    client.send(b"next").unwrap();
+                });
+                // Once, and whole.
+                assert!(recv(&server).unwrap() == message);
+                assert_eq!(recv(&server).unwrap(), b"next");
+            });
+        }
+        // The other way is not concerned.
+        server.send(b"hello").unwrap();
+        assert_eq!(recv(&client).unwrap(), b"hello");
+    }
+}
+
+/// However often it has to give up.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_message_goes_out_piece_by_piece_through_many_deadlines() {
+    let _watchdog = watchdog(60);
+    let (_listener, server, client) = messages("pieces");
+    let message = pattern(1, 3 << 20);
     client
-        .set_write_deadline(Some(Instant::now() + Duration::from_millis(50)))
+        .set_write_timeout(Some(Duration::from_millis(5)))
         .unwrap();
-    let error = client.send(&message).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-    client.set_write_deadline(None).unwrap();
-    let later = client.send(b"next").unwrap_err();
-    assert_eq!(later.kind(), ErrorKind::TimedOut, "{later}");
-    assert!(
-        later.to_string().contains("cannot tell how much"),
-        "{later}"
-    );
-    // The other way is not concerned.
-    server.send(b"hello").unwrap();
-    assert_eq!(recv(&client).unwrap(), b"hello");
+    let mut got = Vec::new();
+    let mut part = vec![0; 100_000];
+    let mut tries = 0;
+    // Nobody reads while it tries.
+    while let Err(error) = client.send(&message) {
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        tries += 1;
+        let read = server.recv_part(&mut part).unwrap();
+        got.extend_from_slice(&part[..read.len]);
+    }
+    assert!(tries > 1);
+    client.set_write_timeout(None).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| client.send(b"next").unwrap());
+        server.recv(&mut got).unwrap();
+        assert!(got == message);
+        assert_eq!(recv(&server).unwrap(), b"next");
+    });
 }
 
 #[test]

@@ -65,14 +65,12 @@ fn every_impersonation_level_connects() {
 fn the_expected_server_is_connected_to() {
     let listener = PipeListener::bind(name("expected")).unwrap();
     let mut expected = vec![ExpectServer::CurrentUser];
-    #[cfg(unix)]
-    {
-        let (_server, client) = pair_on(&listener);
-        let uid = client.peer_identity().unwrap().uid().unwrap();
-        expected.push(ExpectServer::Uid(uid));
-    }
-    #[cfg(windows)]
-    {
+    let (_server, client) = pair_on(&listener);
+    let server = client.peer_identity().unwrap();
+    if cfg!(unix) {
+        expected.push(ExpectServer::Uid(server.uid().unwrap()));
+    } else {
+        expected.push(ExpectServer::Sid(server.sid().unwrap().to_owned()));
         let owner = listener.security_descriptor().unwrap();
         let owner = owner
             .strip_prefix("O:")

@@ -140,6 +140,52 @@ impl Packets {
     }
 }
 
+/// The writing half of one socket: a message whose sending was given up half way. What is sent next comes after the rest of
+/// it, since the peer would take it for that rest.
+#[derive(Debug, Default)]
+pub(super) struct Unsent {
+    message: Vec<u8>,
+    sent: usize,
+}
+
+impl Unsent {
+    /// Sends the rest.
+    pub(super) fn go_on(&mut self, socket: &OwnedFd) -> Poll<io::Result<()>> {
+        if self.sent < self.message.len() {
+            let mut sending = Sending::new(&self.message, self.sent);
+            let gone = sending.go_on(socket);
+            self.sent = sending.sent;
+            if !matches!(gone, Poll::Ready(Ok(_))) {
+                return gone.map_ok(|_| ());
+            }
+        }
+        *self = Unsent::default();
+        Poll::Ready(Ok(()))
+    }
+
+    /// How much of `message` has gone already, where it is the one that was given up.
+    pub(super) fn resume(&mut self, message: &[u8]) -> usize {
+        if self.message != message {
+            return 0;
+        }
+        std::mem::take(self).sent
+    }
+
+    /// Keeps what `sending` has not sent. False: there is no memory for it.
+    pub(super) fn keep(&mut self, sending: &Sending<'_>) -> bool {
+        let mut message = Vec::new();
+        if message.try_reserve_exact(sending.message.len()).is_err() {
+            return false;
+        }
+        message.extend_from_slice(sending.message);
+        *self = Unsent {
+            message,
+            sent: sending.sent,
+        };
+        true
+    }
+}
+
 /// A message on its way out.
 #[derive(Debug)]
 pub(super) struct Sending<'a> {
@@ -150,10 +196,11 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    pub(super) fn new(message: &'a [u8]) -> Sending<'a> {
+    /// All but the `sent` bytes that have gone already.
+    pub(super) fn new(message: &'a [u8], sent: usize) -> Sending<'a> {
         Sending {
             message,
-            sent: 0,
+            sent,
             most: MOST,
         }
     }

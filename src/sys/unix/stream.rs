@@ -16,32 +16,39 @@ use rustix::net::{Shutdown, SocketAddrAny, SocketAddrUnix};
 
 use super::event::Waiter;
 use super::os;
-use super::packets::{Packets, Sending};
+use super::packets::{Packets, Sending, Unsent};
 use super::place;
 use crate::lane::{Cancelled, Lane, Operation, Waited, earlier};
-use crate::stream::{Directions, Part};
+use crate::stream::{Directions, Part, is_end};
 use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
 
 #[derive(Debug)]
 pub(crate) struct Stream {
     fd: OwnedFd,
-    /// Of a socket that keeps boundaries, its half read packet, which its clones share. The lane has one reader at a
-    /// time, so that nobody waits for this lock.
-    packets: Option<Arc<Mutex<Packets>>>,
+    /// Of a socket that keeps boundaries; its clones share it.
+    messages: Option<Arc<Messages>>,
+}
+
+/// What is half done on a socket that keeps boundaries. The lanes have one reader and one writer at a time, so that nobody
+/// waits for these locks.
+#[derive(Debug, Default)]
+struct Messages {
+    read: Mutex<Packets>,
+    unsent: Mutex<Unsent>,
 }
 
 impl Stream {
     pub(crate) fn new(fd: OwnedFd, mode: PipeMode) -> Stream {
         Stream {
             fd,
-            packets: (mode == PipeMode::Message).then(Arc::default),
+            messages: (mode == PipeMode::Message).then(Arc::default),
         }
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Stream> {
         Ok(Stream {
             fd: self.fd.try_clone()?,
-            packets: self.packets.clone(),
+            messages: self.messages.clone(),
         })
     }
 
@@ -71,9 +78,9 @@ impl Stream {
             fd: &self.fd,
             waiter,
             ready: PollFlags::IN,
-            call: move |fd: &OwnedFd| match &self.packets {
+            call: move |fd: &OwnedFd| match &self.messages {
                 None => bytes(os::recv(fd, buffer)),
-                Some(packets) => lock(packets).read(fd, buffer),
+                Some(messages) => lock(&messages.read).read(fd, buffer),
             },
         }
     }
@@ -114,10 +121,16 @@ impl Stream {
         message: &'a [u8],
         _reading: &'a Lane<Waiter>,
     ) -> Send<'a> {
+        self.sending(waiter, message)
+    }
+
+    fn sending<'a>(&'a self, waiter: &'a Waiter, message: &'a [u8]) -> Send<'a> {
         Send {
             fd: &self.fd,
             waiter,
-            sending: Sending::new(message),
+            message,
+            unsent: self.messages.as_ref().map(|it| lock(&it.unsent)),
+            sending: None,
         }
     }
 
@@ -125,7 +138,7 @@ impl Stream {
     pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<HalfClose> {
         if mode == PipeMode::Message {
             // Behind what was sent; if there is no room for it, the end that follows says as much.
-            match Sending::new(&[]).go_on(&self.fd) {
+            match self.sending(&Waiter::new(), &[]).poll() {
                 Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
                     return Err(error);
                 }
@@ -141,8 +154,8 @@ impl Stream {
     }
 
     pub(crate) fn peek(&self) -> io::Result<Peek> {
-        match &self.packets {
-            Some(packets) => lock(packets).peek(&self.fd),
+        match &self.messages {
+            Some(messages) => lock(&messages.read).peek(&self.fd),
             None => Ok(Peek {
                 available: os::readable(&self.fd)?,
                 message: 0,
@@ -196,8 +209,8 @@ impl Stream {
 #[derive(Debug)]
 pub(crate) struct HalfClose;
 
-fn lock(packets: &Mutex<Packets>) -> MutexGuard<'_, Packets> {
-    packets.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(half: &Mutex<T>) -> MutexGuard<'_, T> {
+    half.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The result of a call that moves bytes.
@@ -212,18 +225,54 @@ fn bytes(moved: Result<usize, Errno>) -> Poll<io::Result<Part>> {
     }
 }
 
-/// A message on its way: one packet or several.
+/// A message on its way: one packet or several, behind what an earlier one has left.
 pub(crate) struct Send<'a> {
     fd: &'a OwnedFd,
     waiter: &'a Waiter,
-    sending: Sending<'a>,
+    message: &'a [u8],
+    unsent: Option<MutexGuard<'a, Unsent>>,
+    /// Once it is this one's turn.
+    sending: Option<Sending<'a>>,
+}
+
+impl Send<'_> {
+    /// Keeps the rest of what has gone in part.
+    fn keep(&mut self) -> Cancelled<Part> {
+        match (&mut self.unsent, &self.sending) {
+            (Some(unsent), Some(sending)) if sending.is_torn() => {
+                if unsent.keep(sending) {
+                    Cancelled::Begun
+                } else {
+                    Cancelled::Unknown
+                }
+            }
+            _ => Cancelled::Nothing,
+        }
+    }
 }
 
 impl Operation for Send<'_> {
     type Output = Part;
 
     fn poll(&mut self) -> Poll<io::Result<Part>> {
-        self.sending.go_on(self.fd)
+        let sending = match &mut self.sending {
+            Some(sending) => sending,
+            none => {
+                let mut sent = 0;
+                if let Some(unsent) = &mut self.unsent {
+                    sent = unsent.resume(self.message);
+                    if unsent.go_on(self.fd)?.is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                none.insert(Sending::new(self.message, sent))
+            }
+        };
+        let gone = sending.go_on(self.fd);
+        if matches!(&gone, Poll::Ready(Err(error)) if !is_end(error)) {
+            self.keep();
+        }
+        gone
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
@@ -231,12 +280,7 @@ impl Operation for Send<'_> {
     }
 
     fn cancel(&mut self) -> Cancelled<Part> {
-        if self.sending.is_torn() {
-            // The peer would take what comes next for the rest of this one.
-            Cancelled::Unknown
-        } else {
-            Cancelled::Nothing
-        }
+        self.keep()
     }
 }
 
@@ -341,7 +385,7 @@ impl Stream {
                 Role::Client,
             ),
         };
-        let mode = match self.packets {
+        let mode = match self.messages {
             Some(_) => PipeMode::Message,
             None => PipeMode::Byte,
         };

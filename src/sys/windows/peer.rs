@@ -48,6 +48,17 @@ pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentit
     })
 }
 
+/// Whether the server's process runs as `user`, and `owner` is whom it makes the owner of what it creates: of an elevated
+/// process the Administrators. The owner is looked at too, because the process may have ended, and its number be another's.
+fn acts_for(pipe: &OwnedHandle, user: &str, owner: &str) -> bool {
+    let is_it = || -> io::Result<bool> {
+        let token = os::Token::of_process(os::peer_pid(pipe, false)?)?;
+        Ok(os::user_sid(&token)? == user && os::owner_sid(&token)? == owner)
+    };
+    // What cannot be looked at is not expected.
+    is_it().unwrap_or(false)
+}
+
 /// Refuses a server that is not the expected one.
 pub(super) fn check_server(pipe: &OwnedHandle, expected: &ExpectServer) -> io::Result<()> {
     let owner = os::owner(pipe)?;
@@ -66,7 +77,7 @@ pub(super) fn check_server(pipe: &OwnedHandle, expected: &ExpectServer) -> io::R
                     format!("{sid:?} is no SID: give for example S-1-5-18, or SY"),
                 )
             })?;
-            (owner == sid, sid)
+            (owner == sid || acts_for(pipe, &sid, &owner), sid)
         }
         ExpectServer::Uid(_) => {
             return Err(io::Error::new(
