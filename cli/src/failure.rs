@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::say;
+use crate::signals;
 
 /// An I/O failure, and whatever has no code of its own.
 pub const IO: u8 = 1;
@@ -80,6 +82,12 @@ impl Failure {
         }
     }
 
+    /// Of a file that somebody wants written.
+    pub fn file(path: &Path, error: &io::Error) -> Failure {
+        Failure::io(format_args!("write {}", path.display()), error)
+            .advise("give a file that can be written, on a disk with room")
+    }
+
     /// Whether nothing can be said on stdout any more.
     pub fn is_stdout(&self) -> bool {
         self.is_stdout
@@ -95,6 +103,15 @@ impl Failure {
             _ => IO,
         };
         Failure::new(code, format!("{what}: {error}"))
+    }
+
+    /// Says what to do about it, too.
+    pub fn advise(mut self, advice: &str) -> Failure {
+        if let Some(line) = &mut self.line {
+            line.push_str("; ");
+            line.push_str(advice);
+        }
+        self
     }
 
     /// Of the library, whose errors name the operation, the pipe and the reason: what to do is added here.
@@ -136,10 +153,11 @@ impl Failure {
         if let Some(fact) = line.strip_suffix(FOR_PROGRAMMERS) {
             line.truncate(fact.len());
         }
-        if !advice.is_empty() {
-            line = format!("{line}; {advice}");
+        let failure = Failure::new(code, line);
+        if advice.is_empty() {
+            return failure;
         }
-        Failure::new(code, line)
+        failure.advise(advice)
     }
 
     pub fn line(&self) -> &str {
@@ -153,7 +171,7 @@ impl Failure {
 
     /// Says it, and ends the process, from whichever thread.
     pub fn exit(self) -> ! {
-        std::process::exit(self.say().into())
+        signals::exit(self.say())
     }
 
     fn say(&self) -> u8 {

@@ -72,8 +72,7 @@ impl Tap {
         }
         let (output, color): (Box<dyn Write + Send>, bool) = match &self.output {
             Some(path) => {
-                let file = File::create(path)
-                    .map_err(|e| Failure::io(format_args!("write {}", path.display()), &e))?;
+                let file = File::create(path).map_err(|e| Failure::file(path, &e))?;
                 (Box::new(file), false)
             }
             None => {
@@ -86,7 +85,12 @@ impl Tap {
                 )
             }
         };
-        let shown = Show::start(self.format, output, color)
+        let path = self.output;
+        let failure = move |error| match &path {
+            Some(path) => Failure::file(path, &error),
+            None => Failure::stdout(error),
+        };
+        let shown = Show::start(self.format, output, color, failure)
             .map_err(|e| Failure::io("start a thread", &e))?;
         let relay = Relay::new(self.from, self.to, self.message, self.dial, self.serve);
         let ended = relay.run_watched(Arc::new(Taps(shown.clone())));
@@ -172,7 +176,13 @@ impl Watch for Wire {
 }
 
 impl Show {
-    fn start(format: Format, mut output: Box<dyn Write + Send>, color: bool) -> io::Result<Show> {
+    /// `failure` is what it is when `output` takes no more.
+    fn start(
+        format: Format,
+        mut output: Box<dyn Write + Send>,
+        color: bool,
+        failure: impl Fn(io::Error) -> Failure + Send + 'static,
+    ) -> io::Result<Show> {
         let (events, queue) = mpsc::sync_channel::<Event>(QUEUE);
         thread::Builder::new().spawn(move || {
             for event in queue {
@@ -190,7 +200,7 @@ impl Show {
                     .and_then(|()| output.flush())
                 {
                     // Nobody sees it any more: there is no reason to go on.
-                    Failure::stdout(error).exit();
+                    failure(error).exit();
                 }
             }
         })?;
