@@ -272,6 +272,8 @@ impl FromStr for Patience {
 impl fmt::Display for Patience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            // Debug has the unit that fits, but for nothing at all.
+            Some(Duration::ZERO) => f.write_str("0s"),
             Some(time) => write!(f, "{time:?}"),
             None => f.write_str("none"),
         }

@@ -1,8 +1,5 @@
 //! `npipe listen NAME`: a server whose clients get stdin and stdout, an echo, or a program.
 
-use std::io;
-use std::time::Instant;
-
 use clap::Args;
 use npipe::Direction;
 
@@ -72,46 +69,28 @@ impl Listen {
             });
         let door = Door::pipe(&self.name, &options)?;
         if self.echo {
-            return door.serve(echo);
+            return door.serve(self.timeout, echo);
         }
         if let Some(words) = self.exec {
             let program = Program::new(words);
-            return door.serve(move |client, number| run_program(&program, client, number));
+            let run = move |client, number| run_program(&program, client, number);
+            return door.serve(self.timeout, run);
         }
         if self.keep {
             return self.keep(&door);
         }
-        let client = self.accept(&door)?;
+        let client = door.accept_within(self.timeout)?;
         // Whoever comes now is told that there is no server, rather than left in a queue that nobody serves.
         drop(door);
         self.transfer
             .run(End::stdio(self.transfer.message)?, client)
     }
 
-    fn accept(&self, door: &Door) -> failure::Result<End> {
-        if let (Door::Pipe(listener), Some(time)) = (door, self.timeout.0) {
-            let until = Instant::now().checked_add(time);
-            listener
-                .set_deadline(until)
-                .map_err(|e| Failure::pipe(&e))?;
-        }
-        door.accept().map_err(|e| match e.kind() {
-            io::ErrorKind::TimedOut => Failure::new(
-                failure::TIMED_OUT,
-                format!(
-                    "listen on {}: no client came within {}",
-                    self.name, self.timeout
-                ),
-            ),
-            _ => Failure::pipe(&e),
-        })
-    }
-
     fn keep(&self, door: &Door) -> failure::Result {
         let feed =
             Feed::start(self.transfer.message).map_err(|e| Failure::io("start a thread", &e))?;
         loop {
-            let client = self.accept(door)?;
+            let client = door.accept_within(self.timeout)?;
             feed.enter();
             let near = End::shared(feed.clone(), self.transfer.message)?;
             if let Err(failure) = self.transfer.run(near, client) {

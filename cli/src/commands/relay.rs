@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::address::Address;
-use crate::args::{Dial, Serve};
+use crate::args::{Dial, Patience, Serve};
 use crate::couple::{Terms, Watch, couple};
 use crate::door::Door;
 use crate::end::End;
@@ -92,7 +92,9 @@ impl Relay {
             drop(door);
             return self.once(client, watches);
         }
-        door.serve(move |client, number| self.client(client, number, watches.as_deref()))
+        door.serve(Patience(None), move |client, number| {
+            self.client(client, number, watches.as_deref());
+        })
     }
 
     fn once(&self, near: End, watches: Option<Arc<dyn Watches>>) -> failure::Result {

@@ -442,6 +442,39 @@ fn a_wait_for_clients_has_its_timeout() {
     assert!(began.elapsed() >= Duration::from_millis(200));
 }
 
+#[test]
+fn a_server_of_many_ends_when_nobody_has_been_there_for_its_timeout() {
+    let _watchdog = watchdog();
+    let npipe = env!("CARGO_BIN_EXE_npipe");
+    for what in [&["--echo"][..], &["--exec", npipe, "--version"]] {
+        let name = name("nobody-at-all");
+        let began = std::time::Instant::now();
+        let ended = run(&[&["listen", &name, "--timeout", "200ms"], what].concat());
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        for part in [&name, "no client came within 200ms", "--timeout"] {
+            assert!(ended.stderr.contains(part), "{ended:?}");
+        }
+        assert!(began.elapsed() >= Duration::from_millis(200));
+    }
+    // Enough for this client to come; it stays for longer than that.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let name = name("somebody");
+    let (server, _) = serve(&["listen", "--echo", "--timeout", "2s", &name]);
+    let mut client = connect(&name);
+    let later = std::time::Instant::now() + PATIENCE + Duration::from_millis(500);
+    client.set_read_deadline(Some(later)).unwrap();
+    let waited = client.read(&mut [0]).unwrap_err();
+    assert_eq!(waited.kind(), std::io::ErrorKind::TimedOut);
+    client.set_read_deadline(None).unwrap();
+    client.write_all(b"x").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    let left = std::time::Instant::now();
+    drop(client);
+    let ended = server.wait();
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(left.elapsed() >= PATIENCE);
+}
+
 /// On Linux, where more can be on its way to us than the command and its stdout hold.
 #[cfg(target_os = "linux")]
 #[test]
