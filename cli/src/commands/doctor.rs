@@ -117,7 +117,8 @@ impl Doctor {
             (mode, _) => report.good(format!("it is a {} pipe", mode_word(mode)))?,
         }
         if report.failed {
-            return Err(Failure::silent(failure::IO));
+            // What `connect --message` says of such a pipe.
+            return Err(Failure::silent(failure::USAGE));
         }
         Ok(())
     }

@@ -102,6 +102,16 @@ impl Info {
     }
 }
 
+/// The owner in a security descriptor: what stands between `O:` and the next part, whose letter comes before a colon.
+fn owner(sddl: &str) -> Option<String> {
+    let rest = sddl.strip_prefix("O:")?;
+    let owner = match rest.split_once(':') {
+        Some((owner, _)) => owner.get(..owner.len().checked_sub(1)?)?,
+        None => rest,
+    };
+    Some(owner.to_owned()).filter(|owner| !owner.is_empty())
+}
+
 fn state(place: &Place) -> &'static str {
     match place {
         Place::Absent => "absent",
@@ -147,6 +157,7 @@ impl Known {
             self.output_buffer_size = info.output_buffer_size();
         }
         if let Ok(security) = stream.security_descriptor() {
+            self.owner = self.owner.take().or_else(|| owner(&security));
             self.permissions = Some(security);
         }
         if let Ok(id) = stream.peer_pid() {
@@ -183,5 +194,27 @@ impl Known {
         rows.into_iter()
             .filter_map(|(what, value)| Some(format!("{what:<18}{}\n", value?)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_of_a_security_descriptor() {
+        for (sddl, whose) in [
+            (
+                "O:S-1-5-21-1-2-1000G:S-1-5-21-1-2-513D:P(A;;GA;;;OW)",
+                Some("S-1-5-21-1-2-1000"),
+            ),
+            ("O:BAD:(A;;FA;;;SY)", Some("BA")),
+            ("O:SY", Some("SY")),
+            ("O:", None),
+            ("D:P(A;;GA;;;OW)", None),
+            ("0600", None),
+        ] {
+            assert_eq!(owner(sddl).as_deref(), whose, "{sddl}");
+        }
     }
 }

@@ -75,6 +75,11 @@ fn info_that_connects_tells_more() {
     assert_eq!(info["mode"], "byte");
     assert_eq!(info["server_pid"], std::process::id());
     assert!(info["server_user"].is_string());
+    let owner = info["owner"].as_str().unwrap();
+    if cfg!(windows) {
+        let permissions = info["permissions"].as_str().unwrap();
+        assert!(permissions.starts_with(&format!("O:{owner}")), "{info}");
+    }
     let text = run(&["info", "--connect", &name]).done();
     assert!(text.text().contains("mode              byte\n"), "{text:?}");
     assert_eq!(text.stderr, "");
@@ -150,7 +155,7 @@ fn doctor_tells_the_wrong_mode() {
     let served = server(&name, 1, drop);
     doctor(
         &[&name, "--message"],
-        1,
+        2,
         &[
             "bad  it is a byte pipe",
             "->   let the server make a message pipe",
