@@ -129,7 +129,7 @@ fn dial_assuan(file: &str, how: &Dial) -> failure::Result<TcpStream> {
             failure::NO_SUCH_PIPE,
             format!("{}: there is no such file; start gpg-agent, `gpgconf --list-dirs` shows where it is", what()),
         ),
-        _ => Failure::io(what(), &e),
+        _ => Failure::io(what(), &e).advise("give a file that you may read"),
     })?;
     let split = secret.iter().position(|&byte| byte == b'\n');
     let port = split.and_then(|at| {
@@ -142,7 +142,10 @@ fn dial_assuan(file: &str, how: &Dial) -> failure::Result<TcpStream> {
     let (Some(at), Some(port)) = (split, port) else {
         return Err(Failure::new(
             failure::IO,
-            format!("{}: the file does not begin with a port", what()),
+            format!(
+                "{}: the file does not begin with a port; give the one that gpg-agent made",
+                what()
+            ),
         ));
     };
     let mut stream = dial_tcp(&format!("127.0.0.1:{port}"), how)?;
@@ -197,7 +200,7 @@ fn dial_tcp(place: &str, how: &Dial) -> failure::Result<TcpStream> {
                     how.timeout
                 ),
             ),
-            _ => Failure::io(what(), &error),
+            _ => Failure::io(what(), &error).advise("see that host and port are right"),
         });
     }
 }

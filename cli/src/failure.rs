@@ -125,19 +125,23 @@ impl Failure {
                 "start its server first, or wait for it with --wait; `npipe list` shows the pipes there are",
             ),
             ErrorKind::TimedOut => (TIMED_OUT, "give it longer with --timeout 30s, or none"),
+            ErrorKind::PermissionDenied if error.to_string().ends_with(AT_YOUR_RISK) => {
+                (NOT_ALLOWED, "")
+            }
             ErrorKind::PermissionDenied if error.to_string().starts_with("bind ") => {
-                let advised = error.to_string().ends_with("with Security::OsDefault");
-                let advice = if advised {
-                    ""
-                } else {
-                    "choose a place where you may make one"
-                };
-                (NOT_ALLOWED, advice)
+                (NOT_ALLOWED, "choose a place where you may make one")
             }
             ErrorKind::PermissionDenied if is_of_the_system(error) => (
                 NOT_ALLOWED,
                 "run as the server's user, or have the server listen with --security everyone",
             ),
+            // What goes against the direction that the pipe has.
+            ErrorKind::PermissionDenied if error.to_string().starts_with("read ") => {
+                (NOT_ALLOWED, "open it with --access w")
+            }
+            ErrorKind::PermissionDenied if !error.to_string().starts_with("connect ") => {
+                (NOT_ALLOWED, "open it with --access r")
+            }
             ErrorKind::PermissionDenied => (
                 NOT_ALLOWED,
                 "if the expectation is right, somebody else has taken the name",
@@ -152,12 +156,27 @@ impl Failure {
         let mut line = error.to_string();
         if let Some(fact) = line.strip_suffix(FOR_PROGRAMMERS) {
             line.truncate(fact.len());
+        } else if let Some(fact) = line.strip_suffix(AT_YOUR_RISK) {
+            line = format!("{fact}--security default");
         }
         let failure = Failure::new(code, line);
         if advice.is_empty() {
             return failure;
         }
         failure.advise(advice)
+    }
+
+    /// Of the library's list of pipes, whose error names the place.
+    pub fn list(error: &io::Error) -> Failure {
+        let code = match error.kind() {
+            ErrorKind::PermissionDenied => NOT_ALLOWED,
+            _ => IO,
+        };
+        Failure::new(code, error.to_string()).advise(if cfg!(windows) {
+            "ask for one with npipe info NAME"
+        } else {
+            "give TMPDIR a directory that you may read, or unset it"
+        })
     }
 
     pub fn line(&self) -> &str {
@@ -185,6 +204,9 @@ impl Failure {
 /// What the library advises a programmer to do; a person has options instead.
 const FOR_PROGRAMMERS: &str =
     "; start the server first, or wait for it (ConnectOptions::wait_for_server)";
+
+/// The same, of a directory in which anybody may replace anybody's files.
+const AT_YOUR_RISK: &str = "Security::OsDefault";
 
 /// Whether the system has refused, rather than the library on our behalf.
 fn is_of_the_system(error: &io::Error) -> bool {

@@ -66,7 +66,7 @@ impl Program {
                     failure::IO,
                     format!("{what}: there is no such program; give its full path, or put it on the PATH"),
                 ),
-                _ => Failure::io(what, &error),
+                _ => Failure::io(what, &error).advise("give a program that you may run"),
             }
         })?;
         Ok(Running {

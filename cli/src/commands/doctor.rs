@@ -127,7 +127,7 @@ impl Doctor {
         match error.kind() {
             ErrorKind::NotFound => self.absent(report, name),
             ErrorKind::TimedOut => {
-                let look = Look::at(name);
+                let look = Look::at(self.name.as_ref(), name);
                 if look.place == Place::Absent || look.place == Place::Stale {
                     return self.absent(report, name);
                 }
@@ -148,15 +148,7 @@ impl Doctor {
             }
             ErrorKind::PermissionDenied if self.not_expected(report, error)? => Ok(()),
             ErrorKind::PermissionDenied => self.forbidden(report, name, error),
-            _ => {
-                report.bad(error.to_string())?;
-                if Look::at(name).place == Place::NotASocket {
-                    report.hint(
-                        "what is there is a file and no pipe: remove it, or give another name",
-                    )?;
-                }
-                Ok(())
-            }
+            _ => report.bad(error.to_string()),
         }
     }
 
@@ -164,7 +156,7 @@ impl Doctor {
     fn absent(&self, report: &mut Report, name: &PipeName) -> failure::Result {
         use crate::look::{Barrier, barrier, elsewhere};
         let path = name.os_path();
-        let look = Look::at(name);
+        let look = Look::at(self.name.as_ref(), name);
         match barrier(path) {
             Some(Barrier::NoDirectory(directory)) => {
                 report.bad(format!(
@@ -184,12 +176,21 @@ impl Doctor {
                 ))?;
             }
             None if look.place == Place::NotASocket => {
-                report.bad("there is a file at this address that is no socket")?;
+                let what = if path.is_dir() {
+                    "a directory"
+                } else {
+                    "a file"
+                };
+                report.bad(format!("what is at this address is {what} and no socket"))?;
                 report.hint("remove it, or give another name")?;
             }
-            None if look.place == Place::Absent => {
-                report.bad("nobody listens there: there is no socket")?
-            }
+            None if look.place == Place::Absent => match std::fs::read_link(path) {
+                Ok(target) => report.bad(format!(
+                    "it is a link to {}, which is not there",
+                    plain(&target.to_string_lossy())
+                ))?,
+                Err(_) => report.bad("nobody listens there: there is no socket")?,
+            },
             None => {
                 report
                     .bad("there is a socket, and its server is gone without having removed it")?;
@@ -235,7 +236,7 @@ impl Doctor {
                 .hint("let the server put its pipe elsewhere, or this user into that directory");
         }
         let me = me();
-        let look = Look::at(name);
+        let look = Look::at(self.name.as_ref(), name);
         match (&look.owner, look.permissions) {
             (Some(owner), Some(bits)) => {
                 report.bad(format!(

@@ -64,7 +64,11 @@ struct Known {
 impl Info {
     pub fn run(self) -> failure::Result {
         let address = PipeName::new(&self.name).map_err(|e| Failure::pipe(&e))?;
-        let mut known = Known::from(self.name.clone(), &address, Look::at(&address));
+        let mut known = Known::from(
+            self.name.clone(),
+            &address,
+            Look::at(self.name.as_ref(), &address),
+        );
         if self.connect {
             let stream = self
                 .dial

@@ -47,7 +47,7 @@ struct Line<'a> {
 
 impl List {
     pub fn run(self) -> failure::Result {
-        let mut entries = npipe::list().map_err(|e| Failure::io("list pipes", &e))?;
+        let mut entries = npipe::list().map_err(|e| Failure::list(&e))?;
         if let Some(text) = &self.text {
             let text = text.to_lowercase();
             entries.retain(|entry| entry.name().to_lowercase().contains(&text));

@@ -6,43 +6,26 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use npipe::{PipeMode, PipeName, PipeState};
+use npipe::{PipeMode, PipeName};
 
 use super::{Look, Place, Process, User};
 
-pub fn look(name: &PipeName) -> Look {
+pub fn look_closer(name: &PipeName, look: &mut Look) {
     let path = name.os_path();
-    let file = match fs::symlink_metadata(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Look::of(Place::Absent),
-        Err(_) => return Look::of(Place::Unknown),
+    let Ok(file) = fs::metadata(path) else {
+        return;
     };
-    let kind = file.file_type();
-    let mut look = Look::of(if kind.is_socket() || kind.is_symlink() {
-        Place::Unknown
-    } else {
-        Place::NotASocket
-    });
     look.owner = Some(user(file.uid()));
     look.permissions = Some(file.mode() & 0o777);
-    if look.place == Place::NotASocket {
-        return look;
-    }
-    // The library finds out without its server noticing, for the names that it lists.
-    let listed = npipe::list().unwrap_or_default();
-    if let Some(entry) = listed.iter().find(|entry| entry.path() == path) {
-        look.place = match entry.state() {
-            PipeState::Live => Place::Live,
-            PipeState::Stale => Place::Stale,
-            PipeState::Unknown => Place::Unknown,
-        };
+    if !file.file_type().is_socket() {
+        look.place = Place::NotASocket;
+        return;
     }
     if let Some(socket) = sockets().into_iter().find(|socket| socket.path == path) {
         look.place = Place::Live;
         look.mode = socket.mode;
         look.server = holder(socket.inode);
     }
-    look
 }
 
 /// A socket that listens, as Linux lists it; elsewhere there are none to be seen.

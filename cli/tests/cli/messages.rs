@@ -219,7 +219,14 @@ fn a_pipe_that_goes_one_way() {
         from.write("over there\n");
         assert_eq!(to.read_line(), "over there\n");
         from.end_stdin();
-        if client != "rw" {
+        if cfg!(windows) && client == "rw" {
+            let ended = connect.wait();
+            assert_eq!(ended.code, Some(5), "{ended:?}");
+            assert!(
+                ended.stderr.contains("; open it with --access w"),
+                "{ended:?}"
+            );
+        } else if client != "rw" {
             connect.wait().done();
             listen.wait().done();
         }
