@@ -7,7 +7,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use crate::args::Dial;
+use crate::args::{Carry, Dial};
 use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::program::Program;
@@ -103,17 +103,18 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Goes there.
-    pub fn dial(&self, how: &Dial) -> failure::Result<End> {
+    /// Goes there, for what is to be copied.
+    pub fn dial(&self, how: &Dial, carry: &Carry) -> failure::Result<End> {
         match self {
             Address::Pipe(name) | Address::Unix(name) => {
-                let stream = how.options().connect(name).map_err(|e| Failure::pipe(&e))?;
+                let options = how.options().access(carry.access.into());
+                let stream = options.connect(name).map_err(|e| Failure::pipe(&e))?;
                 Ok(End::Pipe(stream))
             }
             Address::Tcp(place) => dial_tcp(place, how).map(End::Tcp),
             Address::Assuan(file) => dial_assuan(file, how).map(End::Tcp),
             Address::Exec(program) => program.start().map(End::Program),
-            Address::Stdio => End::stdio(None),
+            Address::Stdio => End::stdio(carry.message),
         }
     }
 }

@@ -58,11 +58,11 @@ pub struct Listen {
 
 impl Listen {
     pub fn run(self) -> failure::Result {
-        let messages = self.transfer.message.is_some();
+        let messages = self.transfer.carry.message.is_some();
         let options = self
             .serve
             .options(messages)
-            .direction(match self.transfer.access {
+            .direction(match self.transfer.carry.access {
                 Ways::Rw => Direction::Duplex,
                 Ways::R => Direction::Inbound,
                 Ways::W => Direction::Outbound,
@@ -83,16 +83,16 @@ impl Listen {
         // Whoever comes now is told that there is no server, rather than left in a queue that nobody serves.
         drop(door);
         self.transfer
-            .run(End::stdio(self.transfer.message)?, client)
+            .run(End::stdio(self.transfer.carry.message)?, client)
     }
 
     fn keep(&self, door: &Door) -> failure::Result {
-        let feed =
-            Feed::start(self.transfer.message).map_err(|e| Failure::io("start a thread", &e))?;
+        let feed = Feed::start(self.transfer.carry.message)
+            .map_err(|e| Failure::io("start a thread", &e))?;
         loop {
             let client = door.accept_within(self.timeout)?;
             feed.enter();
-            let near = End::shared(feed.clone(), self.transfer.message)?;
+            let near = End::shared(feed.clone(), self.transfer.carry.message)?;
             if let Err(failure) = self.transfer.run(near, client) {
                 if failure.is_stdout() {
                     return Err(failure);

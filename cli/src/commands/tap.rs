@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::address::Address;
-use crate::args::{Dial, Serve};
+use crate::args::{Carry, Dial, Serve};
 use crate::commands::relay::{self, Relay};
 use crate::couple::{Watch, Way};
 use crate::failure::{self, Failure};
@@ -30,6 +30,7 @@ data, message, end, close), direction, length, text (if it is UTF-8), hex.";
 /// Show what passes between a client and a server
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("message", |message| message.help("Make a message pipe; boundaries are kept")))]
 pub struct Tap {
     /// Where clients come from, an address as in relay
     from: Address,
@@ -45,9 +46,8 @@ pub struct Tap {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Make a message pipe; boundaries are kept
-    #[arg(long)]
-    message: bool,
+    #[command(flatten)]
+    carry: Carry,
 
     #[command(flatten)]
     dial: Dial,
@@ -92,7 +92,7 @@ impl Tap {
         };
         let shown = Show::start(self.format, output, color, failure)
             .map_err(|e| Failure::io("start a thread", &e))?;
-        let relay = Relay::new(self.from, self.to, self.message, self.dial, self.serve);
+        let relay = Relay::new(self.from, self.to, self.carry, self.dial, self.serve);
         let ended = relay.run_watched(Arc::new(Taps(shown.clone())));
         shown.finish();
         ended
