@@ -1,5 +1,6 @@
 //! Where clients come in: a pipe or a TCP port, one client after another.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +27,7 @@ const BREATH: Duration = Duration::from_millis(50);
 const MOST_FAILURES: u32 = 100;
 
 impl Door {
-    pub fn pipe(name: &str, how: &ListenOptions) -> failure::Result<Door> {
+    pub fn pipe(name: &OsStr, how: &ListenOptions) -> failure::Result<Door> {
         let listener = Guarded::bind(|| how.bind(name)).map_err(|e| Failure::pipe(&e))?;
         say::note(format_args!("listening on {}", listener.local_addr()));
         Ok(Door::Pipe(listener))

@@ -1,5 +1,7 @@
 //! `npipe connect NAME`: stdin to the pipe, the pipe to stdout.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use npipe::PipeMode;
 
@@ -21,7 +23,7 @@ the end. Nothing that was sent or received is lost.";
 #[command(after_help = EXAMPLES)]
 pub struct Connect {
     /// The pipe
-    name: String,
+    name: OsString,
 
     #[command(flatten)]
     dial: Dial,

@@ -1,5 +1,6 @@
 //! `npipe doctor NAME`: tries to connect, and says in plain words why it fails and what to do.
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -21,7 +22,7 @@ It connects, if it can, and leaves at once. Its exit code is that of connect.";
 #[command(after_help = EXAMPLES)]
 pub struct Doctor {
     /// The pipe
-    name: String,
+    name: OsString,
 
     /// Whether your program wants messages
     #[arg(long)]
@@ -78,7 +79,10 @@ impl Doctor {
                 return Err(Failure::silent(failure::USAGE));
             }
         };
-        report.good(format!("{} is the address {name}", plain(&self.name)))?;
+        report.good(format!(
+            "{} is the address {name}",
+            plain(&self.name.to_string_lossy())
+        ))?;
         match self.connect(self.access) {
             Ok(stream) => self.connected(&mut report, &stream),
             Err(error) => {
@@ -127,7 +131,7 @@ impl Doctor {
         match error.kind() {
             ErrorKind::NotFound => self.absent(report, name),
             ErrorKind::TimedOut => {
-                let look = Look::at(self.name.as_ref(), name);
+                let look = Look::at(&self.name, name);
                 if look.place == Place::Absent || look.place == Place::Stale {
                     return self.absent(report, name);
                 }
@@ -156,7 +160,7 @@ impl Doctor {
     fn absent(&self, report: &mut Report, name: &PipeName) -> failure::Result {
         use crate::look::{Barrier, barrier, elsewhere};
         let path = name.os_path();
-        let look = Look::at(self.name.as_ref(), name);
+        let look = Look::at(&self.name, name);
         match barrier(path) {
             Some(Barrier::NoDirectory(directory)) => {
                 report.bad(format!(
@@ -236,7 +240,7 @@ impl Doctor {
                 .hint("let the server put its pipe elsewhere, or this user into that directory");
         }
         let me = me();
-        let look = Look::at(self.name.as_ref(), name);
+        let look = Look::at(&self.name, name);
         match (&look.owner, look.permissions) {
             (Some(owner), Some(bits)) => {
                 report.bad(format!(
@@ -305,7 +309,7 @@ impl Doctor {
         let alike: Vec<_> = npipe::list()
             .unwrap_or_default()
             .into_iter()
-            .filter(|entry| looks_like(entry.name(), &self.name))
+            .filter(|entry| looks_like(entry.name(), &self.name.to_string_lossy()))
             .map(|entry| plain(entry.name()))
             .collect();
         if alike.is_empty() {

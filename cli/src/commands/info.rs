@@ -1,5 +1,6 @@
 //! `npipe info NAME`: all there is to know of one pipe.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -28,7 +29,7 @@ null is unknown.";
 #[command(after_help = EXAMPLES)]
 pub struct Info {
     /// The pipe
-    name: String,
+    name: OsString,
 
     /// Connect to it too, to see what shows only then
     #[arg(long)]
@@ -64,11 +65,8 @@ struct Known {
 impl Info {
     pub fn run(self) -> failure::Result {
         let address = PipeName::new(&self.name).map_err(|e| Failure::pipe(&e))?;
-        let mut known = Known::from(
-            self.name.clone(),
-            &address,
-            Look::at(self.name.as_ref(), &address),
-        );
+        let name = self.name.to_string_lossy().into_owned();
+        let mut known = Known::from(name, &address, Look::at(&self.name, &address));
         if self.connect {
             let stream = self
                 .dial
@@ -81,7 +79,7 @@ impl Info {
                 failure::NO_SUCH_PIPE,
                 format!(
                     "info {address}: no such pipe; `npipe doctor {}` looks for the reason",
-                    self.name
+                    known.name
                 ),
             ));
         }

@@ -1,5 +1,7 @@
 //! `npipe listen NAME`: a server whose clients get stdin and stdout, an echo, or a program.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use npipe::Direction;
 
@@ -25,7 +27,7 @@ A program gets its client as stdin and stdout; --exec takes all that follows it.
 #[command(after_help = EXAMPLES)]
 pub struct Listen {
     /// The pipe
-    name: String,
+    name: OsString,
 
     /// Serve one client after another, until Ctrl-C
     #[arg(long, conflicts_with_all = ["echo", "exec", "exit_on_eof"])]
@@ -38,7 +40,7 @@ pub struct Listen {
     /// Run a command for each client, any number at once
     #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true)]
     #[arg(conflicts_with_all = ["exit_on_eof", "progress", "access"])]
-    exec: Option<Vec<String>>,
+    exec: Option<Vec<OsString>>,
 
     /// How long to wait for a client: 500ms, 5s, 2m, none
     #[arg(

@@ -31,9 +31,11 @@ Whoever can reach FROM can use TO: give tcp an address of this machine alone."#;
 #[command(after_help = EXAMPLES)]
 pub struct Relay {
     /// Where clients come from; exec and stdio are one client
+    #[arg(value_parser = Address::parser())]
     from: Address,
 
     /// Where each of them is connected to
+    #[arg(value_parser = Address::parser())]
     to: Address,
 
     #[command(flatten)]

@@ -33,9 +33,11 @@ data, message, end, close), direction, length, text (if it is UTF-8), hex.";
 #[command(mut_arg("message", |message| message.help("Make a message pipe; boundaries are kept")))]
 pub struct Tap {
     /// Where clients come from, an address as in relay
+    #[arg(value_parser = Address::parser())]
     from: Address,
 
     /// The server that they want
+    #[arg(value_parser = Address::parser())]
     to: Address,
 
     /// How to show it: hex, text, json

@@ -475,6 +475,48 @@ fn a_server_of_many_ends_when_nobody_has_been_there_for_its_timeout() {
     assert!(left.elapsed() >= PATIENCE);
 }
 
+/// On Linux, where a file's name may be any bytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_and_arguments_need_not_be_unicode() {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let _watchdog = watchdog();
+    let odd = |what: &str| {
+        let plain = npipe::PipeName::new(name(what)).unwrap();
+        let mut path = plain.os_path().as_os_str().to_owned();
+        path.push(OsString::from_vec(b"\xff\xfe".to_vec()));
+        path
+    };
+    let words = |words: &[&str], odd: &[&OsStr]| -> Vec<OsString> {
+        let words = words.iter().copied().map(OsStr::new);
+        words
+            .chain(odd.iter().copied())
+            .map(OsStr::to_owned)
+            .collect()
+    };
+    let (front, behind) = (odd("front"), odd("behind"));
+    let echo = [
+        OsStr::new("--exec"),
+        OsStr::new("echo"),
+        OsStr::from_bytes(b"\xff"),
+    ];
+    let listen = [&words(&["listen"], &[&behind])[..], &words(&[], &echo)].concat();
+    let mut listen = start_command(npipe(&listen));
+    listen.wait_said("listening on ");
+    let mut relay = start_command(npipe(&words(&["relay"], &[&front, &behind])));
+    relay.wait_said("listening on ");
+    let connected = start_command(npipe(&words(&["connect"], &[&front]))).finish();
+    assert_eq!(connected.done().stdout, b"\xff\n");
+    for command in ["info", "doctor"] {
+        let looked = start_command(npipe(&words(&[command], &[&front]))).finish();
+        assert!(looked.done().text().contains("\u{fffd}\u{fffd}"));
+    }
+    let listed =
+        start_command(npipe(&words(&["list"], &[OsStr::from_bytes(b"\xff\xfe")]))).finish();
+    assert!(listed.done().text().contains("front\u{fffd}\u{fffd}"));
+}
+
 /// On Linux, where more can be on its way to us than the command and its stdout hold.
 #[cfg(target_os = "linux")]
 #[test]

@@ -2,6 +2,7 @@
 
 mod plot;
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -33,7 +34,7 @@ are of the whole: a round trip is a write here, an echo there and a read here.";
 #[command(after_help = EXAMPLES)]
 pub struct Bench {
     /// An echo server to measure instead of our own
-    name: Option<String>,
+    name: Option<OsString>,
 
     /// How long each measure takes
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = args::duration)]
@@ -134,8 +135,8 @@ impl Bench {
             None => Some(Server::start(self.busy_poll)?),
         };
         let name = match (&self.name, &server) {
-            (Some(name), _) => name.as_str(),
-            (None, Some(server)) => server.name.as_str(),
+            (Some(name), _) => name.as_os_str(),
+            (None, Some(server)) => OsStr::new(&server.name),
             (None, None) => return Err(Failure::usage("bench: there is no server")),
         };
         let pipe = PipeName::new(name)
@@ -207,7 +208,7 @@ impl Bench {
         Ok(())
     }
 
-    fn connect(&self, name: &str) -> failure::Result<PipeStream> {
+    fn connect(&self, name: &OsStr) -> failure::Result<PipeStream> {
         let stream = ConnectOptions::new()
             .connect(name)
             .map_err(|e| Failure::pipe(&e))?;
@@ -219,7 +220,7 @@ impl Bench {
         Ok(stream)
     }
 
-    fn round_trips(&self, name: &str, ours: bool) -> failure::Result<Times> {
+    fn round_trips(&self, name: &OsStr, ours: bool) -> failure::Result<Times> {
         let stream = self.connect(name)?;
         let run = || -> io::Result<Times> {
             if ours {
@@ -234,13 +235,13 @@ impl Bench {
         run().map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::UnexpectedEof if !ours => Failure::new(
                 failure::IO,
-                format!("bench {name}: its server does not echo; start one that does, such as `npipe listen --echo {name}`"),
+                format!("bench {name}: its server does not echo; start one that does, such as `npipe listen --echo {name}`", name = name.to_string_lossy()),
             ),
             _ => Failure::pipe(&error),
         })
     }
 
-    fn connects(&self, name: &str, ours: bool) -> failure::Result<Times> {
+    fn connects(&self, name: &OsStr, ours: bool) -> failure::Result<Times> {
         let run = || {
             self.measure(usize::from(ours), || {
                 let stream = ConnectOptions::new().connect(name)?;
@@ -272,7 +273,7 @@ impl Bench {
         Ok(Times::of(size, all, before.duration_since(began)))
     }
 
-    fn throughput(&self, name: &str) -> failure::Result<Throughput> {
+    fn throughput(&self, name: &OsStr) -> failure::Result<Throughput> {
         let measure = |kind| {
             // As much as takes about as long as was asked for, by a first try with little.
             let mut length = 16 << 20;
@@ -292,7 +293,7 @@ impl Bench {
         })
     }
 
-    fn transfer(&self, name: &str, kind: u8, length: u64) -> failure::Result<Duration> {
+    fn transfer(&self, name: &OsStr, kind: u8, length: u64) -> failure::Result<Duration> {
         let stream = self.connect(name)?;
         let run = || -> io::Result<Duration> {
             (&stream).write_all(&[kind])?;
