@@ -43,10 +43,20 @@ impl Failure {
     pub fn typed(error: &clap::Error) -> Failure {
         let text = error.render().to_string();
         let mut line = String::new();
+        if error.kind() == clap::error::ErrorKind::MissingSubcommand {
+            // Clap would list hidden commands too.
+            return Failure::usage("no command is given; `npipe --help` shows all of them");
+        }
         for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
             if part.starts_with("For more information") {
                 continue;
             }
+            // Clap shows one letter of what may be a whole name.
+            let part = if part.starts_with("tip: to pass '") {
+                "tip: put -- before what begins with - and is no option"
+            } else {
+                part
+            };
             let part = part.strip_prefix("error: ").unwrap_or(part);
             let remark = ["Usage: ", "tip: "]
                 .iter()

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
-use npipe::{CancelToken, ConnectOptions, ListenOptions, PipeName, PipeStream};
+use npipe::{CancelToken, ConnectOptions, ListenOptions, PipeName, PipeState, PipeStream};
 
 use crate::failure::{self, Failure};
 use crate::sibling::{self, Sibling};
@@ -103,6 +103,15 @@ fn print(text: &str) -> failure::Result {
 /// Both sides. They write to our own stdout, so that the order in which things happen is the order in which they show.
 fn show(name: &OsStr) -> failure::Result {
     let address = PipeName::new(name).map_err(|e| Failure::pipe(&e))?;
+    // Found out before the client starts, which would talk to whoever that is.
+    if matches!(npipe::state(name), Ok(PipeState::Live)) {
+        return Err(Failure::new(
+            failure::NAME_TAKEN,
+            format!(
+                "demo on {address}: another server has this name; choose another name, or end that server"
+            ),
+        ));
+    }
     print(&format!(
         "A server and a client, two processes, on the pipe {address}\n\n"
     ))?;

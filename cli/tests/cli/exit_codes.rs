@@ -46,6 +46,8 @@ fn wrong_usage_is_2() {
     fails(&["relay", "assuan:x", "x"], 2, &["give it as TO"]);
     fails(&["relay", "x", "exec:"], 2, &["command line"]);
     fails(&["frobnicate"], 2, &["frobnicate"]);
+    fails(&["connect", "-foo"], 2, &["'-f'", "; put -- before"]);
+    fails(&["-q"], 2, &["no command is given", "--help"]);
     fails(&["conect", "x"], 2, &["'conect'", "'connect'"]);
     #[cfg(unix)]
     fails(

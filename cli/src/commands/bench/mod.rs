@@ -3,6 +3,7 @@
 mod plot;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -27,7 +28,12 @@ const EXAMPLES: &str = r"Examples:
   npipe bench mypipe                 somebody else's server, which must echo
 
 Each measure runs for --time between this process and a server process. Times
-are of the whole: a round trip is a write here, an echo there and a read here.";
+are of the whole: a round trip is a write here, an echo there and a read here.
+
+JSON: version, os, arch, cores, pipe; round_trip and connect, each with size
+(bytes), count, per_second, and in ns mean, min, p50, p90, p99, p99_9, max;
+throughput, but for a NAME, with block (bytes), to_server_bytes_per_second and
+to_client_bytes_per_second.";
 
 /// Measure round trips, connects and throughput
 #[derive(Debug, Args)]
@@ -130,6 +136,14 @@ impl Bench {
                 "bench: --size, --block and --time must be more than 0",
             ));
         }
+        // Opened now, so that nothing is measured in vain.
+        let plot = match &self.plot {
+            Some(path) => Some((
+                path,
+                File::create(path).map_err(|e| Failure::file(path, &e))?,
+            )),
+            None => None,
+        };
         let server = match &self.name {
             Some(_) => None,
             None => Some(Server::start(self.busy_poll)?),
@@ -200,9 +214,9 @@ impl Bench {
                 .map_err(|e| Failure::new(failure::IO, format!("write JSON: {e}")))?;
             line(&json)?;
         }
-        if let Some(path) = &self.plot {
-            std::fs::write(path, plot::svg(&results))
-                .map_err(|e| Failure::io(format_args!("write {}", path.display()), &e))?;
+        if let Some((path, mut file)) = plot {
+            file.write_all(plot::svg(&results).as_bytes())
+                .map_err(|e| Failure::file(path, &e))?;
             say::note(format_args!("drawn in {}", path.display()));
         }
         Ok(())
