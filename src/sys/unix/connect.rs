@@ -1,7 +1,7 @@
 //! Connecting to a pipe's socket.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
@@ -199,7 +199,7 @@ impl Connector {
             // The attempt was before the watch: it has to be made once more before anything is waited for.
             let directory = match self.path.parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent,
-                _ => Path::new("."),
+                _ => std::path::Path::new("."),
             };
             self.watch = Some(os::watch(directory).ok());
             return Ok(());
