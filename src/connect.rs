@@ -1,7 +1,7 @@
 //! How a client comes to its stream: attempts, what they tell, and what is waited for in between.
 
 use std::io::{self, ErrorKind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::stream::Directions;
 use crate::sys::{Connector, Stream};
@@ -39,7 +39,11 @@ pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<C
     let until = options
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
-    let within = options.timeout.unwrap_or_default();
+    let within = || match options.timeout.unwrap_or_default() {
+        // Debug has the unit that fits, but for nothing at all.
+        Duration::ZERO => "0s".to_owned(),
+        time => format!("{time:?}"),
+    };
     let cancel = options.cancel.as_ref();
     let mut connector = Connector::new(name, options).map_err(fail)?;
     loop {
@@ -61,7 +65,8 @@ pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<C
                     OPERATION,
                     name,
                     format!(
-                        "the server is there, but every instance of its pipe stayed busy for {within:?}"
+                        "the server is there, but every instance of its pipe stayed busy for {}",
+                        within()
                     ),
                     source,
                 ));
@@ -82,7 +87,7 @@ pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<C
                     ErrorKind::TimedOut,
                     OPERATION,
                     name,
-                    format!("no server came within {within:?}"),
+                    format!("no server came within {}", within()),
                     source,
                 ));
             }

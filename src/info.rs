@@ -1,5 +1,6 @@
 //! What the system knows of a pipe: of one that is open, and of all that there are.
 
+use std::ffi::OsStr;
 use std::io;
 
 use crate::{PipeListener, PipeMode, PipeName, PipeStream, error, sys};
@@ -72,7 +73,7 @@ impl PipeListener {
     }
 }
 
-/// Whether anybody serves a pipe that was found.
+/// Whether anybody serves a pipe. From [`state`] and [`PipeEntry::state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PipeState {
     /// A server has it.
@@ -95,6 +96,9 @@ pub struct PipeEntry {
 
 impl PipeEntry {
     /// The name as one would give it to [`PipeStream::connect`]: `mypipe`.
+    ///
+    /// What is not Unicode in it shows as U+FFFD, and such a name leads nowhere: [`path`](PipeEntry::path) and
+    /// [`address`](PipeEntry::address) are exact.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -146,4 +150,31 @@ pub fn list() -> io::Result<Vec<PipeEntry>> {
     let mut entries = sys::list::list()?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
+}
+
+/// Whether anybody serves the pipe `name`, without opening it: an open would take an instance away from a client.
+///
+/// Windows: `WaitNamedPipe`, for 1 ms if all instances are taken; another machine's pipe is looked for there. Unix: a probe
+/// by a socket of another type, which the server does not notice.
+///
+/// # Errors
+///
+/// * `NotFound`: no such pipe. Unix: what is at its path may also be no socket, which the sentence says.
+/// * `InvalidInput`, `Unsupported`: as for [`PipeName::new`].
+/// * What the system says, for a directory that this user may not look into for example.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::io::ErrorKind;
+///
+/// match npipe::state("mypipe") {
+///     Ok(npipe::PipeState::Live) => println!("its server is there"),
+///     Err(error) if error.kind() == ErrorKind::NotFound => println!("nobody has that name"),
+///     other => println!("{other:?}"),
+/// }
+/// ```
+pub fn state(name: impl AsRef<OsStr>) -> io::Result<PipeState> {
+    let name = PipeName::new(name)?;
+    sys::list::state(&name).map_err(|e| error::from_os("look at", &name, e))
 }

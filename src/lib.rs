@@ -75,7 +75,7 @@ mod stream;
 mod sys;
 
 pub use cancel::CancelToken;
-pub use info::{PipeEntry, PipeInfo, PipeState, list};
+pub use info::{PipeEntry, PipeInfo, PipeState, list, state};
 pub use listener::{Incoming, PipeListener};
 pub use message::Peek;
 pub use name::PipeName;

@@ -269,6 +269,39 @@ fn a_pipe_says_what_it_is_like() {
     }
 }
 
+#[test]
+fn the_state_of_a_pipe_is_told_without_opening_it() {
+    use npipe::{PipeState, PipeStream};
+    let _watchdog = watchdog(60);
+    let name = name("state");
+    let absent = || {
+        let error = npipe::state(&name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert!(
+            error.to_string().contains(&name) && error.to_string().contains("no such pipe"),
+            "{error}"
+        );
+    };
+    absent();
+    let listener = ListenOptions::new().max_instances(1).bind(&name).unwrap();
+    assert_eq!(npipe::state(&name).unwrap(), PipeState::Live);
+    // The server has noticed nothing: who is accepted is who connects now.
+    let mut client = PipeStream::connect(&name).unwrap();
+    client.write_all(b"first").unwrap();
+    let server = listener.accept().unwrap();
+    assert_eq!(
+        npipe::state(&name).unwrap(),
+        PipeState::Live,
+        "whose instances are all taken"
+    );
+    drop(client);
+    assert_eq!(read_all(&server).unwrap(), b"first");
+    drop((server, listener));
+    absent();
+    let error = npipe::state("").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn pipes_are_listed_without_opening_any() {
@@ -283,12 +316,32 @@ fn pipes_are_listed_without_opening_any() {
     assert_eq!(found(&live).state(), PipeState::Live);
     assert_eq!(found(&live).address(), listener.local_addr());
     assert_eq!(found(&stale).state(), PipeState::Stale);
+    assert_eq!(npipe::state(&stale).unwrap(), PipeState::Stale);
     std::fs::remove_file(found(&stale).path()).unwrap();
     // The server has noticed nothing: who is accepted is who connects now.
     let mut client = PipeStream::connect(&live).unwrap();
     client.write_all(b"first").unwrap();
     drop(client);
     assert_eq!(read_all(&listener.accept().unwrap()).unwrap(), b"first");
+}
+
+/// On Linux, where a file's name may be any bytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_unicode_are_listed_by_their_exact_path() {
+    use npipe::{PipeName, PipeStream};
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    let plain = PipeName::new(name("bytes")).unwrap();
+    let mut path = plain.os_path().as_os_str().to_owned();
+    path.push(OsString::from_vec(b"\xff\xfe".to_vec()));
+    let listener = PipeListener::bind(&path).unwrap();
+    let all = npipe::list().unwrap();
+    let found = all.iter().find(|entry| entry.path().as_os_str() == path);
+    let found = found.unwrap();
+    assert!(found.name().ends_with("\u{fffd}\u{fffd}"), "{found:?}");
+    PipeStream::connect(found.path()).unwrap();
+    drop(listener);
 }
 
 #[cfg(windows)]

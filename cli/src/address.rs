@@ -1,13 +1,15 @@
 //! The places that `relay` and `tap` know: `pipe:NAME`, `unix:PATH`, `tcp:HOST:PORT`, `exec:COMMAND LINE`, `stdio`, and
 //! `assuan:FILE`, which is where GnuPG for Windows has no socket.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use crate::args::Dial;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use crate::args::{Carry, Dial};
 use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::program::Program;
@@ -15,70 +17,84 @@ use crate::program::Program;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A pipe, or on Unix any other socket of the file system: the library takes a path for a name.
-    Pipe(String),
-    Unix(String),
+    Pipe(OsString),
+    Unix(OsString),
     Tcp(String),
     Exec(Program),
     Stdio,
     /// A file with a port of this machine and a secret for whoever connects to it.
-    Assuan(String),
+    Assuan(OsString),
 }
 
-impl FromStr for Address {
-    type Err = String;
+impl Address {
+    /// How the command line is read.
+    pub fn parser() -> impl TypedValueParser<Value = Address> {
+        OsStringValueParser::new().try_map(|text| Address::parse(&text))
+    }
 
-    fn from_str(text: &str) -> Result<Address, String> {
-        let known = |kind: &str| {
-            let rest = text.get(kind.len()..)?;
-            text[..kind.len()]
-                .eq_ignore_ascii_case(kind)
-                .then_some(rest)
-        };
+    fn parse(text: &OsStr) -> Result<Address, String> {
         if text.eq_ignore_ascii_case("stdio") || text == "-" {
             return Ok(Address::Stdio);
         }
-        if let Some(name) = text.get(..5).and_then(|_| known("pipe:")) {
+        if let Some(name) = after(text, "pipe:") {
             return non_empty(name, "a pipe's name, as in pipe:mypipe").map(Address::Pipe);
         }
-        if let Some(path) = text.get(..5).and_then(|_| known("unix:")) {
+        if let Some(path) = after(text, "unix:") {
             return unix(path);
         }
-        if let Some(place) = text.get(..4).and_then(|_| known("tcp:")) {
-            return tcp(place);
+        if let Some(place) = after(text, "tcp:") {
+            return tcp(place.to_str().unwrap_or_default());
         }
-        if let Some(file) = text.get(..7).and_then(|_| known("assuan:")) {
+        if let Some(file) = after(text, "assuan:") {
             return non_empty(
                 file,
                 "a file, as in assuan:C:/Users/me/AppData/Local/gnupg/S.gpg-agent",
             )
             .map(Address::Assuan);
         }
-        if let Some(line) = text.get(..5).and_then(|_| known("exec:")) {
+        if let Some(line) = after(text, "exec:") {
+            let line = line.to_str().ok_or("the command line is not Unicode")?;
             return Program::parse(line).map(Address::Exec);
         }
-        non_empty(text, "an address").map(Address::Pipe)
+        non_empty(text.to_owned(), "an address").map(Address::Pipe)
     }
 }
 
-fn non_empty(text: &str, what: &str) -> Result<String, String> {
+/// What follows `kind`, in whatever case, at the beginning of `text`.
+fn after(text: &OsStr, kind: &str) -> Option<OsString> {
+    let start = text.as_encoded_bytes().get(..kind.len())?;
+    start
+        .eq_ignore_ascii_case(kind.as_bytes())
+        .then(|| rest(text, kind.len()))
+}
+
+/// What follows so many ASCII characters.
+#[cfg(unix)]
+fn rest(text: &OsStr, length: usize) -> OsString {
+    use std::os::unix::ffi::OsStrExt;
+    OsStr::from_bytes(&text.as_bytes()[length..]).to_owned()
+}
+
+#[cfg(windows)]
+fn rest(text: &OsStr, length: usize) -> OsString {
+    use std::os::windows::ffi::{OsStrExt, OsStringExt};
+    OsString::from_wide(&text.encode_wide().skip(length).collect::<Vec<_>>())
+}
+
+fn non_empty(text: OsString, what: &str) -> Result<OsString, String> {
     if text.is_empty() {
         return Err(format!("give {what}"));
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
-fn unix(path: &str) -> Result<Address, String> {
+fn unix(path: OsString) -> Result<Address, String> {
     if cfg!(windows) {
         return Err("unix: is for Unix systems; on Windows give pipe:NAME or tcp:HOST:PORT".into());
     }
     let path = non_empty(path, "a socket's path, as in unix:/run/app.sock")?;
     let path = std::path::absolute(path).map_err(|e| e.to_string())?;
-    match path.into_os_string().into_string() {
-        Ok(path) => Ok(Address::Unix(path)),
-        Err(_) => {
-            Err("the path of this directory is not Unicode: give the socket's path from /".into())
-        }
-    }
+    Ok(Address::Unix(path.into_os_string()))
 }
 
 fn tcp(place: &str) -> Result<Address, String> {
@@ -92,28 +108,29 @@ fn tcp(place: &str) -> Result<Address, String> {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Pipe(name) => write!(f, "pipe:{name}"),
-            Address::Unix(path) => write!(f, "unix:{path}"),
+            Address::Pipe(name) => write!(f, "pipe:{}", name.to_string_lossy()),
+            Address::Unix(path) => write!(f, "unix:{}", path.to_string_lossy()),
             Address::Tcp(place) => write!(f, "tcp:{place}"),
             Address::Exec(program) => write!(f, "exec:{program}"),
             Address::Stdio => f.write_str("stdio"),
-            Address::Assuan(file) => write!(f, "assuan:{file}"),
+            Address::Assuan(file) => write!(f, "assuan:{}", file.to_string_lossy()),
         }
     }
 }
 
 impl Address {
-    /// Goes there.
-    pub fn dial(&self, how: &Dial) -> failure::Result<End> {
+    /// Goes there, for what is to be copied.
+    pub fn dial(&self, how: &Dial, carry: &Carry) -> failure::Result<End> {
         match self {
             Address::Pipe(name) | Address::Unix(name) => {
-                let stream = how.options().connect(name).map_err(|e| Failure::pipe(&e))?;
+                let options = how.options().access(carry.access.into());
+                let stream = options.connect(name).map_err(|e| Failure::pipe(&e))?;
                 Ok(End::Pipe(stream))
             }
             Address::Tcp(place) => dial_tcp(place, how).map(End::Tcp),
             Address::Assuan(file) => dial_assuan(file, how).map(End::Tcp),
             Address::Exec(program) => program.start().map(End::Program),
-            Address::Stdio => End::stdio(None),
+            Address::Stdio => End::stdio(carry.message),
         }
     }
 }
@@ -122,14 +139,14 @@ impl Address {
 const TCP_RETRY: Duration = Duration::from_millis(50);
 
 /// libassuan's stand-in for a socket: a file with a port, a line end, and sixteen bytes that the server wants first.
-fn dial_assuan(file: &str, how: &Dial) -> failure::Result<TcpStream> {
-    let what = || format!("connect assuan:{file}");
+fn dial_assuan(file: &OsStr, how: &Dial) -> failure::Result<TcpStream> {
+    let what = || format!("connect assuan:{}", file.to_string_lossy());
     let secret = std::fs::read(file).map_err(|e| match e.kind() {
         ErrorKind::NotFound => Failure::new(
             failure::NO_SUCH_PIPE,
             format!("{}: there is no such file; start gpg-agent, `gpgconf --list-dirs` shows where it is", what()),
         ),
-        _ => Failure::io(what(), &e),
+        _ => Failure::io(what(), &e).advise("give a file that you may read"),
     })?;
     let split = secret.iter().position(|&byte| byte == b'\n');
     let port = split.and_then(|at| {
@@ -142,7 +159,10 @@ fn dial_assuan(file: &str, how: &Dial) -> failure::Result<TcpStream> {
     let (Some(at), Some(port)) = (split, port) else {
         return Err(Failure::new(
             failure::IO,
-            format!("{}: the file does not begin with a port", what()),
+            format!(
+                "{}: the file does not begin with a port; give the one that gpg-agent made",
+                what()
+            ),
         ));
     };
     let mut stream = dial_tcp(&format!("127.0.0.1:{port}"), how)?;
@@ -197,7 +217,7 @@ fn dial_tcp(place: &str, how: &Dial) -> failure::Result<TcpStream> {
                     how.timeout
                 ),
             ),
-            _ => Failure::io(what(), &error),
+            _ => Failure::io(what(), &error).advise("see that host and port are right"),
         });
     }
 }
@@ -243,7 +263,7 @@ mod tests {
             ("stdio", "stdio"),
             ("-", "stdio"),
         ] {
-            let address: Address = text.parse().unwrap();
+            let address = Address::parse(OsStr::new(text)).unwrap();
             assert_eq!(address.to_string(), shown);
         }
         for text in [
@@ -256,16 +276,30 @@ mod tests {
             "exec:",
             "exec:\"a",
         ] {
-            assert!(text.parse::<Address>().is_err(), "{text}");
+            assert!(Address::parse(OsStr::new(text)).is_err(), "{text}");
         }
     }
 
     #[cfg(unix)]
     #[test]
+    fn what_is_not_unicode_is_kept() {
+        use std::os::unix::ffi::OsStrExt;
+        let address = |bytes| Address::parse(OsStr::from_bytes(bytes));
+        let name = OsStr::from_bytes(b"/tmp/\xff").to_owned();
+        assert_eq!(address(b"/tmp/\xff"), Ok(Address::Pipe(name.clone())));
+        assert_eq!(address(b"PIPE:/tmp/\xff"), Ok(Address::Pipe(name.clone())));
+        assert_eq!(address(b"unix:/tmp/\xff"), Ok(Address::Unix(name.clone())));
+        assert_eq!(address(b"assuan:/tmp/\xff"), Ok(Address::Assuan(name)));
+        assert!(address(b"tcp:\xff:80").is_err() && address(b"exec:\xff").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_socket_is_found_from_anywhere() {
-        let address: Address = "unix:app.sock".parse().unwrap();
+        use std::path::Path;
+        let address = Address::parse(OsStr::new("unix:app.sock")).unwrap();
         assert!(
-            matches!(address, Address::Unix(path) if path.starts_with('/') && path.ends_with("/app.sock"))
+            matches!(address, Address::Unix(path) if Path::new(&path).is_absolute() && Path::new(&path).ends_with("app.sock"))
         );
     }
 }

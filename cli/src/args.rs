@@ -10,7 +10,7 @@ use npipe::{Access, ConnectOptions, ExpectServer, ImpersonationLevel, ListenOpti
 use crate::commands::{bench, connect, demo, doctor, info, list, listen, relay, shell, tap};
 use crate::couple::{Terms, couple};
 use crate::end::End;
-use crate::progress::Progress;
+use crate::progress::{Progress, stdin_size};
 use crate::{failure, say};
 
 const TEMPLATE: &str = "\
@@ -214,6 +214,13 @@ pub struct Transfer {
     #[arg(long)]
     pub exit_on_eof: bool,
 
+    #[command(flatten)]
+    pub carry: Carry,
+}
+
+/// What is copied of a connection, and how it shows.
+#[derive(Clone, Debug, Args)]
+pub struct Carry {
     /// Show bytes, rate and time on stderr
     #[arg(long)]
     pub progress: bool,
@@ -239,10 +246,10 @@ impl Transfer {
     pub fn run(&self, near: End, far: End) -> failure::Result {
         let name = far.name();
         say::detail(format_args!("connected to {name}"));
-        let progress = self.progress.then(Progress::start);
+        let progress = self.carry.progress.then(|| Progress::start(stdin_size()));
         let terms = Terms {
             exit_on_eof: self.exit_on_eof,
-            ways: self.access,
+            ways: self.carry.access,
         };
         let outcome = couple(near, far, terms, progress.as_ref().map(Progress::watch))?;
         drop(progress);
@@ -272,6 +279,8 @@ impl FromStr for Patience {
 impl fmt::Display for Patience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            // Debug has the unit that fits, but for nothing at all.
+            Some(Duration::ZERO) => f.write_str("0s"),
             Some(time) => write!(f, "{time:?}"),
             None => f.write_str("none"),
         }

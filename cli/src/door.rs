@@ -1,13 +1,15 @@
 //! Where clients come in: a pipe or a TCP port, one client after another.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use npipe::ListenOptions;
+use npipe::{ListenOptions, PipeListener};
 
+use crate::args::Patience;
 use crate::couple::STACK;
 use crate::end::End;
 use crate::failure::{self, Failure};
@@ -25,7 +27,7 @@ const BREATH: Duration = Duration::from_millis(50);
 const MOST_FAILURES: u32 = 100;
 
 impl Door {
-    pub fn pipe(name: &str, how: &ListenOptions) -> failure::Result<Door> {
+    pub fn pipe(name: &OsStr, how: &ListenOptions) -> failure::Result<Door> {
         let listener = Guarded::bind(|| how.bind(name)).map_err(|e| Failure::pipe(&e))?;
         say::note(format_args!("listening on {}", listener.local_addr()));
         Ok(Door::Pipe(listener))
@@ -37,8 +39,14 @@ impl Door {
             let address = listener.local_addr()?;
             Ok((listener, address))
         });
-        let (listener, address) =
-            bound.map_err(|e| Failure::io(format_args!("listen on tcp:{place}"), &e))?;
+        let (listener, address) = bound.map_err(|e| {
+            let failure = Failure::io(format_args!("listen on tcp:{place}"), &e);
+            match e.kind() {
+                ErrorKind::AddrInUse => failure.advise("give another port, or end that server"),
+                ErrorKind::PermissionDenied => failure.advise("give a port above 1023"),
+                _ => failure.advise("give an address of this machine, and a port that is free"),
+            }
+        })?;
         say::note(format_args!("listening on tcp:{address}"));
         Ok(Door::Tcp(listener))
     }
@@ -67,8 +75,46 @@ impl Door {
         }
     }
 
-    /// Serves each client in a thread of its own, forever: none of them can hold up another.
-    pub fn serve(&self, client: impl Fn(End, u64) + Send + Sync + 'static) -> failure::Result {
+    /// Waits for the next client for so long.
+    pub fn accept_within(&self, time: Patience) -> failure::Result<End> {
+        if let Door::Pipe(listener) = self {
+            let until = time.0.and_then(|time| Instant::now().checked_add(time));
+            listener
+                .set_deadline(until)
+                .map_err(|e| Failure::pipe(&e))?;
+        }
+        self.accept().map_err(|e| match e.kind() {
+            ErrorKind::TimedOut => self.nobody_came(time),
+            _ => self.failure(&e),
+        })
+    }
+
+    fn nobody_came(&self, time: Patience) -> Failure {
+        let line = format!("listen on {}: no client came within {time}", self.place());
+        Failure::new(failure::TIMED_OUT, line).advise("give it longer with --timeout")
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Door::Pipe(listener) => listener.local_addr().to_string(),
+            Door::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => format!("tcp:{address}"),
+                Err(_) => "tcp".into(),
+            },
+        }
+    }
+
+    /// Serves each client in a thread of its own: none of them can hold up another. It ends when nobody has been there
+    /// for so long as `patience` says.
+    pub fn serve(
+        &self,
+        patience: Patience,
+        client: impl Fn(End, u64) + Send + Sync + 'static,
+    ) -> failure::Result {
+        let idle = match (self, patience.0) {
+            (Door::Pipe(listener), Some(time)) => Some(Idle::begin(listener.share(), time)?),
+            _ => None,
+        };
         let client = Arc::new(client);
         let mut failures = 0;
         let mut number = 0;
@@ -77,6 +123,9 @@ impl Door {
                 Ok(end) => {
                     failures = 0;
                     end
+                }
+                Err(e) if e.kind() == ErrorKind::TimedOut => {
+                    return Err(self.nobody_came(patience));
                 }
                 Err(e) if failures < MOST_FAILURES => {
                     failures += 1;
@@ -88,9 +137,11 @@ impl Door {
             };
             number += 1;
             let client = client.clone();
-            let spawned = thread::Builder::new()
-                .stack_size(STACK)
-                .spawn(move || client(end, number));
+            let guest = idle.as_ref().map(Idle::enter).transpose()?;
+            let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
+                client(end, number);
+                drop(guest);
+            });
             if let Err(error) = spawned {
                 say::error(format_args!(
                     "client {number} is turned away: start a thread: {error}"
@@ -102,7 +153,62 @@ impl Door {
     pub fn failure(&self, error: &io::Error) -> Failure {
         match self {
             Door::Pipe(_) => Failure::pipe(error),
-            Door::Tcp(_) => Failure::io("accept on tcp", error),
+            Door::Tcp(_) => Failure::io(format_args!("accept on {}", self.place()), error),
+        }
+    }
+}
+
+/// Lets the listener wait for so long from the moment at which the last client has left, and without an end while
+/// one is there.
+#[derive(Debug)]
+struct Idle {
+    listener: Arc<PipeListener>,
+    time: Duration,
+    guests: Mutex<usize>,
+}
+
+/// A client that is there. Dropped, it has left.
+#[derive(Debug)]
+struct Guest(Arc<Idle>);
+
+impl Idle {
+    fn begin(listener: Arc<PipeListener>, time: Duration) -> failure::Result<Arc<Idle>> {
+        let idle = Idle {
+            listener,
+            time,
+            guests: Mutex::new(0),
+        };
+        idle.wait().map_err(|e| Failure::pipe(&e))?;
+        Ok(Arc::new(idle))
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        self.listener
+            .set_deadline(Instant::now().checked_add(self.time))
+    }
+
+    fn enter(self: &Arc<Idle>) -> failure::Result<Guest> {
+        // Held while the deadline moves, so that it is always that of the count.
+        let mut guests = self.guests();
+        *guests += 1;
+        self.listener
+            .set_deadline(None)
+            .map_err(|e| Failure::pipe(&e))?;
+        Ok(Guest(self.clone()))
+    }
+
+    fn guests(&self) -> MutexGuard<'_, usize> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut guests = self.0.guests();
+        *guests -= 1;
+        if *guests == 0 {
+            // A listener that has been closed since waits for nobody.
+            let _ = self.0.wait();
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::say;
+use crate::signals;
 
 /// An I/O failure, and whatever has no code of its own.
 pub const IO: u8 = 1;
@@ -41,10 +43,20 @@ impl Failure {
     pub fn typed(error: &clap::Error) -> Failure {
         let text = error.render().to_string();
         let mut line = String::new();
+        if error.kind() == clap::error::ErrorKind::MissingSubcommand {
+            // Clap would list hidden commands too.
+            return Failure::usage("no command is given; `npipe --help` shows all of them");
+        }
         for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
             if part.starts_with("For more information") {
                 continue;
             }
+            // Clap shows one letter of what may be a whole name.
+            let part = if part.starts_with("tip: to pass '") {
+                "tip: put -- before what begins with - and is no option"
+            } else {
+                part
+            };
             let part = part.strip_prefix("error: ").unwrap_or(part);
             let remark = ["Usage: ", "tip: "]
                 .iter()
@@ -80,6 +92,12 @@ impl Failure {
         }
     }
 
+    /// Of a file that somebody wants written.
+    pub fn file(path: &Path, error: &io::Error) -> Failure {
+        Failure::io(format_args!("write {}", path.display()), error)
+            .advise("give a file that can be written, on a disk with room")
+    }
+
     /// Whether nothing can be said on stdout any more.
     pub fn is_stdout(&self) -> bool {
         self.is_stdout
@@ -97,6 +115,15 @@ impl Failure {
         Failure::new(code, format!("{what}: {error}"))
     }
 
+    /// Says what to do about it, too.
+    pub fn advise(mut self, advice: &str) -> Failure {
+        if let Some(line) = &mut self.line {
+            line.push_str("; ");
+            line.push_str(advice);
+        }
+        self
+    }
+
     /// Of the library, whose errors name the operation, the pipe and the reason: what to do is added here.
     pub fn pipe(error: &io::Error) -> Failure {
         let (code, advice) = match error.kind() {
@@ -108,19 +135,23 @@ impl Failure {
                 "start its server first, or wait for it with --wait; `npipe list` shows the pipes there are",
             ),
             ErrorKind::TimedOut => (TIMED_OUT, "give it longer with --timeout 30s, or none"),
+            ErrorKind::PermissionDenied if error.to_string().ends_with(AT_YOUR_RISK) => {
+                (NOT_ALLOWED, "")
+            }
             ErrorKind::PermissionDenied if error.to_string().starts_with("bind ") => {
-                let advised = error.to_string().ends_with("with Security::OsDefault");
-                let advice = if advised {
-                    ""
-                } else {
-                    "choose a place where you may make one"
-                };
-                (NOT_ALLOWED, advice)
+                (NOT_ALLOWED, "choose a place where you may make one")
             }
             ErrorKind::PermissionDenied if is_of_the_system(error) => (
                 NOT_ALLOWED,
                 "run as the server's user, or have the server listen with --security everyone",
             ),
+            // What goes against the direction that the pipe has.
+            ErrorKind::PermissionDenied if error.to_string().starts_with("read ") => {
+                (NOT_ALLOWED, "open it with --access w")
+            }
+            ErrorKind::PermissionDenied if !error.to_string().starts_with("connect ") => {
+                (NOT_ALLOWED, "open it with --access r")
+            }
             ErrorKind::PermissionDenied => (
                 NOT_ALLOWED,
                 "if the expectation is right, somebody else has taken the name",
@@ -135,11 +166,27 @@ impl Failure {
         let mut line = error.to_string();
         if let Some(fact) = line.strip_suffix(FOR_PROGRAMMERS) {
             line.truncate(fact.len());
+        } else if let Some(fact) = line.strip_suffix(AT_YOUR_RISK) {
+            line = format!("{fact}--security default");
         }
-        if !advice.is_empty() {
-            line = format!("{line}; {advice}");
+        let failure = Failure::new(code, line);
+        if advice.is_empty() {
+            return failure;
         }
-        Failure::new(code, line)
+        failure.advise(advice)
+    }
+
+    /// Of the library's list of pipes, whose error names the place.
+    pub fn list(error: &io::Error) -> Failure {
+        let code = match error.kind() {
+            ErrorKind::PermissionDenied => NOT_ALLOWED,
+            _ => IO,
+        };
+        Failure::new(code, error.to_string()).advise(if cfg!(windows) {
+            "ask for one with npipe info NAME"
+        } else {
+            "give TMPDIR a directory that you may read, or unset it"
+        })
     }
 
     pub fn line(&self) -> &str {
@@ -153,7 +200,7 @@ impl Failure {
 
     /// Says it, and ends the process, from whichever thread.
     pub fn exit(self) -> ! {
-        std::process::exit(self.say().into())
+        signals::exit(self.say())
     }
 
     fn say(&self) -> u8 {
@@ -167,6 +214,9 @@ impl Failure {
 /// What the library advises a programmer to do; a person has options instead.
 const FOR_PROGRAMMERS: &str =
     "; start the server first, or wait for it (ConnectOptions::wait_for_server)";
+
+/// The same, of a directory in which anybody may replace anybody's files.
+const AT_YOUR_RISK: &str = "Security::OsDefault";
 
 /// Whether the system has refused, rather than the library on our behalf.
 fn is_of_the_system(error: &io::Error) -> bool {

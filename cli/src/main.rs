@@ -33,14 +33,17 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() && error.kind() != MISSING => {
             return failure::Failure::typed(&error).report();
         }
-        Err(error) => {
-            // Help and the version go to stdout, and a reader that has left is no reason to complain.
+        Err(error) if error.use_stderr() => {
+            // Where stderr is gone there is nobody to tell.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
-                failure::USAGE
-            } else {
-                0
-            });
+            return ExitCode::from(failure::USAGE);
+        }
+        // Help and the version.
+        Err(shown) => {
+            return match shown.print() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failure::Failure::stdout(error).report(),
+            };
         }
     };
     say::set_level(cli.quiet, cli.verbose);

@@ -1,5 +1,6 @@
 //! A program that is run for a connection, its stdin and stdout the connection.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,19 +12,19 @@ use crate::say;
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    words: Vec<String>,
+    words: Vec<OsString>,
 }
 
 impl Program {
     /// From words that somebody's shell has split already. There must be one.
-    pub fn new(words: Vec<String>) -> Program {
+    pub fn new(words: Vec<OsString>) -> Program {
         Program { words }
     }
 
     /// Splits a command line at blanks. Quotes of both kinds keep blanks, and a backslash keeps the next character,
     /// except on Windows, where it is part of every path. No shell is asked: whoever wants one says `sh -c '...'`.
     pub fn parse(line: &str) -> Result<Program, String> {
-        let mut words = Vec::new();
+        let mut words: Vec<String> = Vec::new();
         let mut word: Option<String> = None;
         let mut quote = None;
         let mut chars = line.chars();
@@ -49,6 +50,7 @@ impl Program {
         if words.is_empty() {
             return Err("give a command line, as in exec:\"ssh host npipe connect NAME\"".into());
         }
+        let words = words.into_iter().map(OsString::from).collect();
         Ok(Program { words })
     }
 
@@ -66,7 +68,7 @@ impl Program {
                     failure::IO,
                     format!("{what}: there is no such program; give its full path, or put it on the PATH"),
                 ),
-                _ => Failure::io(what, &error),
+                _ => Failure::io(what, &error).advise("give a program that you may run"),
             }
         })?;
         Ok(Running {
@@ -79,7 +81,7 @@ impl Program {
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words.join(" "))
+        f.write_str(&self.words.join(OsStr::new(" ")).to_string_lossy())
     }
 }
 
@@ -160,7 +162,7 @@ impl Drop for Running {
 mod tests {
     use super::*;
 
-    fn words(line: &str) -> Result<Vec<String>, String> {
+    fn words(line: &str) -> Result<Vec<OsString>, String> {
         Program::parse(line).map(|program| program.words)
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Where nobody draws over a line, lines are for a log.
 const LOG_TICK: Duration = Duration::from_secs(1);
 
-/// Counts both ways of a connection and shows the counts until it is dropped.
+/// Counts both ways of a connection, or of several together, and shows the counts until it is dropped.
 #[derive(Debug)]
 pub struct Progress {
     counts: Arc<Counts>,
@@ -29,7 +29,6 @@ pub struct Progress {
 struct Counts {
     up: AtomicU64,
     down: AtomicU64,
-    up_ended: AtomicBool,
 }
 
 impl Watch for Counts {
@@ -41,11 +40,7 @@ impl Watch for Counts {
         count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     }
 
-    fn end(&self, way: Way) {
-        if way == Way::Up {
-            self.up_ended.store(true, Ordering::Relaxed);
-        }
-    }
+    fn end(&self, _way: Way) {}
 }
 
 impl Counts {
@@ -58,13 +53,14 @@ impl Counts {
 }
 
 impl Progress {
-    pub fn start() -> Progress {
+    /// `total` is how much there is to send, where that is known.
+    pub fn start(total: Option<u64>) -> Progress {
         let counts = Arc::new(Counts::default());
         let (stop, stopped) = mpsc::channel();
         let shown = counts.clone();
         let show = move || {
             if io::stderr().is_terminal() {
-                draw(&shown, &stopped);
+                draw(&shown, &stopped, total);
             } else {
                 log(&shown, &stopped);
             }
@@ -96,8 +92,7 @@ fn waited(stopped: &mpsc::Receiver<()>, tick: Duration) -> bool {
     stopped.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout)
 }
 
-fn draw(counts: &Counts, stopped: &mpsc::Receiver<()>) {
-    let total = stdin_size();
+fn draw(counts: &Counts, stopped: &mpsc::Receiver<()>, total: Option<u64>) {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
     let template = match total {
         Some(_) => {
@@ -148,7 +143,7 @@ fn with_rate(bytes: u64, elapsed: Duration) -> String {
 }
 
 /// How much there is to send, where stdin is a file.
-fn stdin_size() -> Option<u64> {
+pub fn stdin_size() -> Option<u64> {
     #[cfg(unix)]
     let stdin = {
         use std::os::fd::AsFd;

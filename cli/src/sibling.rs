@@ -2,6 +2,7 @@
 //!
 //! It ends when its stdin does; and that ends with the process that started it, however that one ends.
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -18,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(2);
 pub struct Sibling(Child);
 
 impl Sibling {
-    pub fn start(args: &[&str], stdout: Stdio) -> failure::Result<Sibling> {
+    pub fn start<S: AsRef<OsStr>>(args: &[S], stdout: Stdio) -> failure::Result<Sibling> {
         let program =
             std::env::current_exe().map_err(|e| Failure::io("find this program's own file", &e))?;
         Command::new(program)

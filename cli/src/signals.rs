@@ -1,7 +1,7 @@
-//! Ctrl-C and its like end a run at once, and leave no socket behind.
+//! However a run ends, by Ctrl-C and its like or from within any thread, it leaves no socket behind.
 //!
 //! Windows takes its pipes away by itself. On Unix a socket is a file, which the listener removes when it is closed;
-//! a signal must not come before that.
+//! the end must not come before that.
 
 use std::io;
 use std::ops::Deref;
@@ -26,6 +26,13 @@ impl Deref for Guarded {
     fn deref(&self) -> &PipeListener {
         &self.0
     }
+}
+
+/// Ends the process from whichever thread, once all its listeners are closed.
+pub fn exit(code: u8) -> ! {
+    #[cfg(unix)]
+    let _listeners = unix::close_all();
+    std::process::exit(code.into())
 }
 
 #[cfg(windows)]
@@ -79,6 +86,15 @@ mod unix {
         LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Closes every listener. As long as what is returned is held, none is made and none is closed.
+    pub fn close_all() -> MutexGuard<'static, Vec<Weak<PipeListener>>> {
+        let listeners = lock();
+        for listener in listeners.iter().filter_map(Weak::upgrade) {
+            listener.close();
+        }
+        listeners
+    }
+
     fn watch() -> io::Result<()> {
         let ignored = ignored();
         let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
@@ -87,10 +103,7 @@ mod unix {
         let mut signals = Signals::new(caught)?;
         std::thread::Builder::new().spawn(move || {
             for signal in signals.forever() {
-                let listeners = lock();
-                for listener in listeners.iter().filter_map(Weak::upgrade) {
-                    listener.close();
-                }
+                let _listeners = close_all();
                 // Ends the process as if nothing had been caught, so that a shell sees what ended it.
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }

@@ -11,7 +11,7 @@
 //! * `Listener`: a name that is held: `bind`, `accept` for a lane to drive, `released` when a stream of its own went,
 //!   `close`, `info`, `security`; `ListenWaiter` is what moves a call that waits in its lane;
 //! * `Connector`: `attempt` to connect, `wait_free` for a busy server, `wait_server` for one that is not there;
-//! * `list::list`: the pipes there are.
+//! * `list::list`: the pipes there are; `list::state`: whether anybody serves one.
 
 #[cfg(unix)]
 mod unix;

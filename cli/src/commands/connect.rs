@@ -1,5 +1,7 @@
 //! `npipe connect NAME`: stdin to the pipe, the pipe to stdout.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use npipe::PipeMode;
 
@@ -21,7 +23,7 @@ the end. Nothing that was sent or received is lost.";
 #[command(after_help = EXAMPLES)]
 pub struct Connect {
     /// The pipe
-    name: String,
+    name: OsString,
 
     #[command(flatten)]
     dial: Dial,
@@ -32,15 +34,18 @@ pub struct Connect {
 
 impl Connect {
     pub fn run(self) -> failure::Result {
-        let options = self.dial.options().access(self.transfer.access.into());
+        let options = self
+            .dial
+            .options()
+            .access(self.transfer.carry.access.into());
         let stream = options.connect(&self.name).map_err(|e| Failure::pipe(&e))?;
-        if self.transfer.message.is_some() && stream.mode() == PipeMode::Byte {
+        if self.transfer.carry.message.is_some() && stream.mode() == PipeMode::Byte {
             return Err(Failure::usage(format!(
                 "connect {}: this is a byte pipe, which has no messages; leave --message out",
                 stream.peer_addr()
             )));
         }
         self.transfer
-            .run(End::stdio(self.transfer.message)?, End::Pipe(stream))
+            .run(End::stdio(self.transfer.carry.message)?, End::Pipe(stream))
     }
 }

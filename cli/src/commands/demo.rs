@@ -1,11 +1,12 @@
 //! `npipe demo`: a server and a client in two processes, what they say line by line, and C# to put in place of either.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::process::Stdio;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
-use npipe::{CancelToken, ConnectOptions, ListenOptions, PipeName, PipeStream};
+use npipe::{CancelToken, ConnectOptions, ListenOptions, PipeName, PipeState, PipeStream};
 
 use crate::failure::{self, Failure};
 use crate::sibling::{self, Sibling};
@@ -28,7 +29,7 @@ const EXAMPLES: &str = r"Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Demo {
     /// The pipe [default: one of its own; mypipe with --as]
-    name: Option<String>,
+    name: Option<OsString>,
 
     /// Be the server or the client alone, and wait for the other
     #[arg(
@@ -79,14 +80,14 @@ impl Demo {
         }
         match self.side {
             Some(side) => {
-                let name = self.name.as_deref().unwrap_or(MYPIPE);
+                let name = self.name.as_deref().unwrap_or(OsStr::new(MYPIPE));
                 match side {
                     Side::Server => serve(name, self.sibling),
                     Side::Client => visit(name, self.sibling),
                 }
             }
             None => {
-                let own = || format!("npipe-demo-{}", std::process::id());
+                let own = || format!("npipe-demo-{}", std::process::id()).into();
                 show(&self.name.unwrap_or_else(own))
             }
         }
@@ -100,13 +101,23 @@ fn print(text: &str) -> failure::Result {
 }
 
 /// Both sides. They write to our own stdout, so that the order in which things happen is the order in which they show.
-fn show(name: &str) -> failure::Result {
+fn show(name: &OsStr) -> failure::Result {
     let address = PipeName::new(name).map_err(|e| Failure::pipe(&e))?;
+    // Found out before the client starts, which would talk to whoever that is.
+    if matches!(npipe::state(name), Ok(PipeState::Live)) {
+        return Err(Failure::new(
+            failure::NAME_TAKEN,
+            format!(
+                "demo on {address}: another server has this name; choose another name, or end that server"
+            ),
+        ));
+    }
     print(&format!(
         "A server and a client, two processes, on the pipe {address}\n\n"
     ))?;
     let start = |side: Side| {
-        let args = ["demo", "--sibling", "--as", side.word(), name];
+        let [demo, sibling, as_, side] = ["demo", "--sibling", "--as", side.word()].map(OsStr::new);
+        let args = [demo, sibling, as_, side, name];
         Sibling::start(&args, Stdio::inherit())
     };
     let mut server = start(Side::Server)?;
@@ -140,7 +151,7 @@ fn tell(side: Side, what: &str, line: &str) -> failure::Result {
     stdout.flush().map_err(Failure::stdout)
 }
 
-fn serve(name: &str, sibling: bool) -> failure::Result {
+fn serve(name: &OsStr, sibling: bool) -> failure::Result {
     let bind = || ListenOptions::new().bind(name);
     let listener = Guarded::bind(bind).map_err(|e| Failure::pipe(&e))?;
     if sibling {
@@ -155,7 +166,7 @@ fn serve(name: &str, sibling: bool) -> failure::Result {
     talk.hear()
 }
 
-fn visit(name: &str, sibling: bool) -> failure::Result {
+fn visit(name: &OsStr, sibling: bool) -> failure::Result {
     let token = CancelToken::new();
     let connect = ConnectOptions::new()
         .wait_for_server(true)

@@ -1,5 +1,6 @@
 //! `npipe doctor NAME`: tries to connect, and says in plain words why it fails and what to do.
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -21,7 +22,7 @@ It connects, if it can, and leaves at once. Its exit code is that of connect.";
 #[command(after_help = EXAMPLES)]
 pub struct Doctor {
     /// The pipe
-    name: String,
+    name: OsString,
 
     /// Whether your program wants messages
     #[arg(long)]
@@ -78,7 +79,10 @@ impl Doctor {
                 return Err(Failure::silent(failure::USAGE));
             }
         };
-        report.good(format!("{} is the address {name}", plain(&self.name)))?;
+        report.good(format!(
+            "{} is the address {name}",
+            plain(&self.name.to_string_lossy())
+        ))?;
         match self.connect(self.access) {
             Ok(stream) => self.connected(&mut report, &stream),
             Err(error) => {
@@ -117,7 +121,8 @@ impl Doctor {
             (mode, _) => report.good(format!("it is a {} pipe", mode_word(mode)))?,
         }
         if report.failed {
-            return Err(Failure::silent(failure::IO));
+            // What `connect --message` says of such a pipe.
+            return Err(Failure::silent(failure::USAGE));
         }
         Ok(())
     }
@@ -126,7 +131,7 @@ impl Doctor {
         match error.kind() {
             ErrorKind::NotFound => self.absent(report, name),
             ErrorKind::TimedOut => {
-                let look = Look::at(name);
+                let look = Look::at(&self.name, name);
                 if look.place == Place::Absent || look.place == Place::Stale {
                     return self.absent(report, name);
                 }
@@ -147,15 +152,7 @@ impl Doctor {
             }
             ErrorKind::PermissionDenied if self.not_expected(report, error)? => Ok(()),
             ErrorKind::PermissionDenied => self.forbidden(report, name, error),
-            _ => {
-                report.bad(error.to_string())?;
-                if Look::at(name).place == Place::NotASocket {
-                    report.hint(
-                        "what is there is a file and no pipe: remove it, or give another name",
-                    )?;
-                }
-                Ok(())
-            }
+            _ => report.bad(error.to_string()),
         }
     }
 
@@ -163,7 +160,7 @@ impl Doctor {
     fn absent(&self, report: &mut Report, name: &PipeName) -> failure::Result {
         use crate::look::{Barrier, barrier, elsewhere};
         let path = name.os_path();
-        let look = Look::at(name);
+        let look = Look::at(&self.name, name);
         match barrier(path) {
             Some(Barrier::NoDirectory(directory)) => {
                 report.bad(format!(
@@ -183,12 +180,21 @@ impl Doctor {
                 ))?;
             }
             None if look.place == Place::NotASocket => {
-                report.bad("there is a file at this address that is no socket")?;
+                let what = if path.is_dir() {
+                    "a directory"
+                } else {
+                    "a file"
+                };
+                report.bad(format!("what is at this address is {what} and no socket"))?;
                 report.hint("remove it, or give another name")?;
             }
-            None if look.place == Place::Absent => {
-                report.bad("nobody listens there: there is no socket")?
-            }
+            None if look.place == Place::Absent => match std::fs::read_link(path) {
+                Ok(target) => report.bad(format!(
+                    "it is a link to {}, which is not there",
+                    plain(&target.to_string_lossy())
+                ))?,
+                Err(_) => report.bad("nobody listens there: there is no socket")?,
+            },
             None => {
                 report
                     .bad("there is a socket, and its server is gone without having removed it")?;
@@ -234,7 +240,7 @@ impl Doctor {
                 .hint("let the server put its pipe elsewhere, or this user into that directory");
         }
         let me = me();
-        let look = Look::at(name);
+        let look = Look::at(&self.name, name);
         match (&look.owner, look.permissions) {
             (Some(owner), Some(bits)) => {
                 report.bad(format!(
@@ -303,7 +309,7 @@ impl Doctor {
         let alike: Vec<_> = npipe::list()
             .unwrap_or_default()
             .into_iter()
-            .filter(|entry| looks_like(entry.name(), &self.name))
+            .filter(|entry| looks_like(entry.name(), &self.name.to_string_lossy()))
             .map(|entry| plain(entry.name()))
             .collect();
         if alike.is_empty() {

@@ -1,5 +1,6 @@
 //! `npipe info NAME`: all there is to know of one pipe.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -28,7 +29,7 @@ null is unknown.";
 #[command(after_help = EXAMPLES)]
 pub struct Info {
     /// The pipe
-    name: String,
+    name: OsString,
 
     /// Connect to it too, to see what shows only then
     #[arg(long)]
@@ -64,7 +65,8 @@ struct Known {
 impl Info {
     pub fn run(self) -> failure::Result {
         let address = PipeName::new(&self.name).map_err(|e| Failure::pipe(&e))?;
-        let mut known = Known::from(self.name.clone(), &address, Look::at(&address));
+        let name = self.name.to_string_lossy().into_owned();
+        let mut known = Known::from(name, &address, Look::at(&self.name, &address));
         if self.connect {
             let stream = self
                 .dial
@@ -77,7 +79,7 @@ impl Info {
                 failure::NO_SUCH_PIPE,
                 format!(
                     "info {address}: no such pipe; `npipe doctor {}` looks for the reason",
-                    self.name
+                    known.name
                 ),
             ));
         }
@@ -100,6 +102,16 @@ impl Info {
         }
         Ok(())
     }
+}
+
+/// The owner in a security descriptor: what stands between `O:` and the next part, whose letter comes before a colon.
+fn owner(sddl: &str) -> Option<String> {
+    let rest = sddl.strip_prefix("O:")?;
+    let owner = match rest.split_once(':') {
+        Some((owner, _)) => owner.get(..owner.len().checked_sub(1)?)?,
+        None => rest,
+    };
+    Some(owner.to_owned()).filter(|owner| !owner.is_empty())
 }
 
 fn state(place: &Place) -> &'static str {
@@ -147,6 +159,7 @@ impl Known {
             self.output_buffer_size = info.output_buffer_size();
         }
         if let Ok(security) = stream.security_descriptor() {
+            self.owner = self.owner.take().or_else(|| owner(&security));
             self.permissions = Some(security);
         }
         if let Ok(id) = stream.peer_pid() {
@@ -183,5 +196,27 @@ impl Known {
         rows.into_iter()
             .filter_map(|(what, value)| Some(format!("{what:<18}{}\n", value?)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_of_a_security_descriptor() {
+        for (sddl, whose) in [
+            (
+                "O:S-1-5-21-1-2-1000G:S-1-5-21-1-2-513D:P(A;;GA;;;OW)",
+                Some("S-1-5-21-1-2-1000"),
+            ),
+            ("O:BAD:(A;;FA;;;SY)", Some("BA")),
+            ("O:SY", Some("SY")),
+            ("O:", None),
+            ("D:P(A;;GA;;;OW)", None),
+            ("0600", None),
+        ] {
+            assert_eq!(owner(sddl).as_deref(), whose, "{sddl}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `npipe list`: the pipes there are, by name, without opening any.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -28,7 +29,7 @@ max_instances (null where there is no number, or no limit).";
 #[command(after_help = EXAMPLES)]
 pub struct List {
     /// Only names with this in them
-    text: Option<String>,
+    text: Option<OsString>,
 
     /// Print JSON
     #[arg(long)]
@@ -47,9 +48,9 @@ struct Line<'a> {
 
 impl List {
     pub fn run(self) -> failure::Result {
-        let mut entries = npipe::list().map_err(|e| Failure::io("list pipes", &e))?;
+        let mut entries = npipe::list().map_err(|e| Failure::list(&e))?;
         if let Some(text) = &self.text {
-            let text = text.to_lowercase();
+            let text = text.to_string_lossy().to_lowercase();
             entries.retain(|entry| entry.name().to_lowercase().contains(&text));
         }
         let shown = if self.json {

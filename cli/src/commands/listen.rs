@@ -1,7 +1,6 @@
 //! `npipe listen NAME`: a server whose clients get stdin and stdout, an echo, or a program.
 
-use std::io;
-use std::time::Instant;
+use std::ffi::OsString;
 
 use clap::Args;
 use npipe::Direction;
@@ -28,7 +27,7 @@ A program gets its client as stdin and stdout; --exec takes all that follows it.
 #[command(after_help = EXAMPLES)]
 pub struct Listen {
     /// The pipe
-    name: String,
+    name: OsString,
 
     /// Serve one client after another, until Ctrl-C
     #[arg(long, conflicts_with_all = ["echo", "exec", "exit_on_eof"])]
@@ -41,7 +40,7 @@ pub struct Listen {
     /// Run a command for each client, any number at once
     #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true)]
     #[arg(conflicts_with_all = ["exit_on_eof", "progress", "access"])]
-    exec: Option<Vec<String>>,
+    exec: Option<Vec<OsString>>,
 
     /// How long to wait for a client: 500ms, 5s, 2m, none
     #[arg(
@@ -61,59 +60,41 @@ pub struct Listen {
 
 impl Listen {
     pub fn run(self) -> failure::Result {
-        let messages = self.transfer.message.is_some();
+        let messages = self.transfer.carry.message.is_some();
         let options = self
             .serve
             .options(messages)
-            .direction(match self.transfer.access {
+            .direction(match self.transfer.carry.access {
                 Ways::Rw => Direction::Duplex,
                 Ways::R => Direction::Inbound,
                 Ways::W => Direction::Outbound,
             });
         let door = Door::pipe(&self.name, &options)?;
         if self.echo {
-            return door.serve(echo);
+            return door.serve(self.timeout, echo);
         }
         if let Some(words) = self.exec {
             let program = Program::new(words);
-            return door.serve(move |client, number| run_program(&program, client, number));
+            let run = move |client, number| run_program(&program, client, number);
+            return door.serve(self.timeout, run);
         }
         if self.keep {
             return self.keep(&door);
         }
-        let client = self.accept(&door)?;
+        let client = door.accept_within(self.timeout)?;
         // Whoever comes now is told that there is no server, rather than left in a queue that nobody serves.
         drop(door);
         self.transfer
-            .run(End::stdio(self.transfer.message)?, client)
-    }
-
-    fn accept(&self, door: &Door) -> failure::Result<End> {
-        if let (Door::Pipe(listener), Some(time)) = (door, self.timeout.0) {
-            let until = Instant::now().checked_add(time);
-            listener
-                .set_deadline(until)
-                .map_err(|e| Failure::pipe(&e))?;
-        }
-        door.accept().map_err(|e| match e.kind() {
-            io::ErrorKind::TimedOut => Failure::new(
-                failure::TIMED_OUT,
-                format!(
-                    "listen on {}: no client came within {}",
-                    self.name, self.timeout
-                ),
-            ),
-            _ => Failure::pipe(&e),
-        })
+            .run(End::stdio(self.transfer.carry.message)?, client)
     }
 
     fn keep(&self, door: &Door) -> failure::Result {
-        let feed =
-            Feed::start(self.transfer.message).map_err(|e| Failure::io("start a thread", &e))?;
+        let feed = Feed::start(self.transfer.carry.message)
+            .map_err(|e| Failure::io("start a thread", &e))?;
         loop {
-            let client = self.accept(door)?;
+            let client = door.accept_within(self.timeout)?;
             feed.enter();
-            let near = End::shared(feed.clone(), self.transfer.message)?;
+            let near = End::shared(feed.clone(), self.transfer.carry.message)?;
             if let Err(failure) = self.transfer.run(near, client) {
                 if failure.is_stdout() {
                     return Err(failure);

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::address::Address;
-use crate::args::{Dial, Serve};
-use crate::couple::{Terms, Watch, couple};
+use crate::args::{Carry, Dial, Patience, Serve};
+use crate::couple::{Outcome, Terms, Watch, Way, couple};
 use crate::door::Door;
 use crate::end::End;
 use crate::failure::{self, Failure};
+use crate::progress::{Progress, stdin_size};
 use crate::say;
 
 const EXAMPLES: &str = r#"Addresses: pipe:NAME unix:PATH tcp:HOST:PORT exec:COMMAND LINE stdio
 assuan:FILE (GnuPG on Windows). A bare NAME is a pipe. exec splits its
-line at blanks, with quotes, no shell.
+line at blanks, with quotes, no shell. --message makes FROM a message pipe,
+and is how stdio shows messages; other places have none.
 
 Examples:
   npipe relay tcp:127.0.0.1:2375 pipe:docker_engine
@@ -29,14 +31,15 @@ Whoever can reach FROM can use TO: give tcp an address of this machine alone."#;
 #[command(after_help = EXAMPLES)]
 pub struct Relay {
     /// Where clients come from; exec and stdio are one client
+    #[arg(value_parser = Address::parser())]
     from: Address,
 
     /// Where each of them is connected to
+    #[arg(value_parser = Address::parser())]
     to: Address,
 
-    /// Make a message pipe; boundaries are kept
-    #[arg(long)]
-    message: bool,
+    #[command(flatten)]
+    carry: Carry,
 
     #[command(flatten)]
     dial: Dial,
@@ -50,12 +53,39 @@ pub trait Watches: Send + Sync {
     fn open(&self, connection: u64) -> Arc<dyn Watch>;
 }
 
+/// Two that see the same.
+struct Both(Arc<dyn Watch>, Arc<dyn Watch>);
+
+impl Watch for Both {
+    fn data(&self, way: Way, bytes: &[u8], message: bool) {
+        self.0.data(way, bytes, message);
+        self.1.data(way, bytes, message);
+    }
+
+    fn end(&self, way: Way) {
+        self.0.end(way);
+        self.1.end(way);
+    }
+
+    fn close(&self) {
+        self.0.close();
+        self.1.close();
+    }
+}
+
+/// What copies each connection of a run.
+struct Copier {
+    relay: Relay,
+    progress: Option<Arc<dyn Watch>>,
+    watches: Option<Arc<dyn Watches>>,
+}
+
 impl Relay {
-    pub fn new(from: Address, to: Address, message: bool, dial: Dial, serve: Serve) -> Relay {
+    pub fn new(from: Address, to: Address, carry: Carry, dial: Dial, serve: Serve) -> Relay {
         Relay {
             from,
             to,
-            message,
+            carry,
             dial,
             serve,
         }
@@ -70,47 +100,83 @@ impl Relay {
     }
 
     fn relay(self, watches: Option<Arc<dyn Watches>>) -> failure::Result {
-        let door = match &self.from {
-            Address::Pipe(name) | Address::Unix(name) => {
-                Door::pipe(name, &self.serve.options(self.message))?
-            }
-            Address::Tcp(place) => Door::tcp(place)?,
-            // These are their own one client.
-            Address::Exec(_) | Address::Stdio => {
-                return self.once(self.from.dial(&self.dial)?, watches);
-            }
-            Address::Assuan(_) => {
-                return Err(Failure::usage(format!(
-                    "{}: clients cannot come from there; give it as TO",
-                    self.from
-                )));
-            }
+        let total = (self.from == Address::Stdio).then(stdin_size).flatten();
+        let progress = self.carry.progress.then(|| Progress::start(total));
+        let copier = Copier {
+            relay: self,
+            progress: progress.as_ref().map(Progress::watch),
+            watches,
         };
-        if self.to == Address::Stdio {
+        copier.run()
+    }
+
+    fn door(&self) -> failure::Result<Option<Door>> {
+        match &self.from {
+            Address::Pipe(name) | Address::Unix(name) => {
+                let options = self.serve.options(self.carry.message.is_some());
+                Door::pipe(name, &options).map(Some)
+            }
+            Address::Tcp(place) => Door::tcp(place).map(Some),
+            // These are their own one client.
+            Address::Exec(_) | Address::Stdio => Ok(None),
+            Address::Assuan(_) => Err(Failure::usage(format!(
+                "{}: clients cannot come from there; give it as TO",
+                self.from
+            ))),
+        }
+    }
+
+    fn dial(&self, there: &Address) -> failure::Result<End> {
+        there.dial(&self.dial, &self.carry)
+    }
+}
+
+impl Copier {
+    fn run(self) -> failure::Result {
+        let Some(door) = self.relay.door()? else {
+            // The server first: a program is run only if there is somebody for it to talk to.
+            let far = self.relay.dial(&self.relay.to)?;
+            let near = self.relay.dial(&self.relay.from)?;
+            return self.copy(near, far, 1)?.into_result();
+        };
+        if self.relay.to == Address::Stdio {
             let client = door.accept().map_err(|e| door.failure(&e))?;
             // There is one stdio, and it has its client.
             drop(door);
-            return self.once(client, watches);
+            let stdio = self.relay.dial(&self.relay.to)?;
+            return self.copy(client, stdio, 1)?.into_result();
         }
-        door.serve(move |client, number| self.client(client, number, watches.as_deref()))
+        door.serve(Patience(None), move |client, number| {
+            self.client(client, number);
+        })
     }
 
-    fn once(&self, near: End, watches: Option<Arc<dyn Watches>>) -> failure::Result {
-        let far = self.to.dial(&self.dial)?;
-        let watch = watches.map(|watches| watches.open(1));
-        couple(near, far, Terms::default(), watch)?.into_result()
+    fn copy(&self, near: End, far: End, number: u64) -> failure::Result<Outcome> {
+        for (stdio, other) in [(&near, &far), (&far, &near)] {
+            if self.relay.carry.message.is_some() && stdio.is_own() && !other.has_messages() {
+                return Err(Failure::usage(format!(
+                    "relay to {}: there are no messages; leave --message out",
+                    other.name()
+                )));
+            }
+        }
+        let terms = Terms {
+            ways: self.relay.carry.access,
+            ..Terms::default()
+        };
+        let watch = self.watches.as_ref().map(|watches| watches.open(number));
+        let watch = match (watch, self.progress.clone()) {
+            (Some(one), Some(other)) => Some(Arc::new(Both(one, other)) as Arc<dyn Watch>),
+            (watch, progress) => watch.or(progress),
+        };
+        couple(near, far, terms, watch)
     }
 
-    fn client(&self, near: End, number: u64, watches: Option<&dyn Watches>) {
+    fn client(&self, near: End, number: u64) {
         say::detail(format_args!("client {number} is here"));
         let run = || {
-            let far = self.to.dial(&self.dial)?;
-            couple(
-                near,
-                far,
-                Terms::default(),
-                watches.map(|watches| watches.open(number)),
-            )
+            let far = self.relay.dial(&self.relay.to)?;
+            self.copy(near, far, number)
         };
         match run() {
             Ok(outcome) => {

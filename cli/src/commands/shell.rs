@@ -41,8 +41,10 @@ fn print(bytes: &[u8]) -> failure::Result {
 
 impl Completions {
     pub fn run(self, whole: Command) -> failure::Result {
-        // The generators show hidden commands too.
+        // The generators show hidden commands too, and so the whole is made anew without them.
         let mut visible = Command::new("npipe")
+            .version(env!("CARGO_PKG_VERSION"))
+            .disable_help_subcommand(true)
             .args(whole.get_arguments().cloned())
             .subcommands(visible(&whole).cloned());
         let mut script = Vec::new();

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::address::Address;
-use crate::args::{Dial, Serve};
+use crate::args::{Carry, Dial, Serve};
 use crate::commands::relay::{self, Relay};
 use crate::couple::{Watch, Way};
 use crate::failure::{self, Failure};
@@ -30,11 +30,14 @@ data, message, end, close), direction, length, text (if it is UTF-8), hex.";
 /// Show what passes between a client and a server
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("message", |message| message.help("Make a message pipe; boundaries are kept")))]
 pub struct Tap {
     /// Where clients come from, an address as in relay
+    #[arg(value_parser = Address::parser())]
     from: Address,
 
     /// The server that they want
+    #[arg(value_parser = Address::parser())]
     to: Address,
 
     /// How to show it: hex, text, json
@@ -45,9 +48,8 @@ pub struct Tap {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Make a message pipe; boundaries are kept
-    #[arg(long)]
-    message: bool,
+    #[command(flatten)]
+    carry: Carry,
 
     #[command(flatten)]
     dial: Dial,
@@ -72,8 +74,7 @@ impl Tap {
         }
         let (output, color): (Box<dyn Write + Send>, bool) = match &self.output {
             Some(path) => {
-                let file = File::create(path)
-                    .map_err(|e| Failure::io(format_args!("write {}", path.display()), &e))?;
+                let file = File::create(path).map_err(|e| Failure::file(path, &e))?;
                 (Box::new(file), false)
             }
             None => {
@@ -86,9 +87,14 @@ impl Tap {
                 )
             }
         };
-        let shown = Show::start(self.format, output, color)
+        let path = self.output;
+        let failure = move |error| match &path {
+            Some(path) => Failure::file(path, &error),
+            None => Failure::stdout(error),
+        };
+        let shown = Show::start(self.format, output, color, failure)
             .map_err(|e| Failure::io("start a thread", &e))?;
-        let relay = Relay::new(self.from, self.to, self.message, self.dial, self.serve);
+        let relay = Relay::new(self.from, self.to, self.carry, self.dial, self.serve);
         let ended = relay.run_watched(Arc::new(Taps(shown.clone())));
         shown.finish();
         ended
@@ -172,7 +178,13 @@ impl Watch for Wire {
 }
 
 impl Show {
-    fn start(format: Format, mut output: Box<dyn Write + Send>, color: bool) -> io::Result<Show> {
+    /// `failure` is what it is when `output` takes no more.
+    fn start(
+        format: Format,
+        mut output: Box<dyn Write + Send>,
+        color: bool,
+        failure: impl Fn(io::Error) -> Failure + Send + 'static,
+    ) -> io::Result<Show> {
         let (events, queue) = mpsc::sync_channel::<Event>(QUEUE);
         thread::Builder::new().spawn(move || {
             for event in queue {
@@ -190,7 +202,7 @@ impl Show {
                     .and_then(|()| output.flush())
                 {
                     // Nobody sees it any more: there is no reason to go on.
-                    Failure::stdout(error).exit();
+                    failure(error).exit();
                 }
             }
         })?;

@@ -10,9 +10,11 @@ mod windows;
 #[cfg(windows)]
 use windows as system;
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 
-use npipe::{PeerIdentity, PipeMode, PipeName};
+use npipe::{PeerIdentity, PipeMode, PipeName, PipeState};
 
 #[cfg(unix)]
 pub use unix::{Barrier, barrier, elsewhere, me};
@@ -27,6 +29,7 @@ pub enum Place {
     /// Something is there, and more than that cannot be seen.
     Unknown,
     /// Unix: something that is no socket.
+    #[cfg_attr(windows, allow(dead_code))]
     NotASocket,
 }
 
@@ -55,8 +58,16 @@ impl Look {
         }
     }
 
-    pub fn at(name: &PipeName) -> Look {
-        system::look(name)
+    /// What can be seen of `name`, whose address is `address`.
+    pub fn at(name: &OsStr, address: &PipeName) -> Look {
+        let mut look = Look::of(match npipe::state(name) {
+            Ok(PipeState::Live) => Place::Live,
+            Ok(PipeState::Stale) => Place::Stale,
+            Err(error) if error.kind() == ErrorKind::NotFound => Place::Absent,
+            Ok(PipeState::Unknown) | Err(_) => Place::Unknown,
+        });
+        system::look_closer(address, &mut look);
+        look
     }
 }
 

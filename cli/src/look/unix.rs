@@ -1,48 +1,33 @@
 //! Sockets as files, and on Linux the kernel's list of them.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use npipe::{PipeMode, PipeName, PipeState};
+use npipe::{PipeMode, PipeName};
 
 use super::{Look, Place, Process, User};
 
-pub fn look(name: &PipeName) -> Look {
+pub fn look_closer(name: &PipeName, look: &mut Look) {
     let path = name.os_path();
-    let file = match fs::symlink_metadata(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Look::of(Place::Absent),
-        Err(_) => return Look::of(Place::Unknown),
+    let Ok(file) = fs::metadata(path) else {
+        return;
     };
-    let kind = file.file_type();
-    let mut look = Look::of(if kind.is_socket() || kind.is_symlink() {
-        Place::Unknown
-    } else {
-        Place::NotASocket
-    });
     look.owner = Some(user(file.uid()));
     look.permissions = Some(file.mode() & 0o777);
-    if look.place == Place::NotASocket {
-        return look;
-    }
-    // The library finds out without its server noticing, for the names that it lists.
-    let listed = npipe::list().unwrap_or_default();
-    if let Some(entry) = listed.iter().find(|entry| entry.path() == path) {
-        look.place = match entry.state() {
-            PipeState::Live => Place::Live,
-            PipeState::Stale => Place::Stale,
-            PipeState::Unknown => Place::Unknown,
-        };
+    if !file.file_type().is_socket() {
+        look.place = Place::NotASocket;
+        return;
     }
     if let Some(socket) = sockets().into_iter().find(|socket| socket.path == path) {
         look.place = Place::Live;
         look.mode = socket.mode;
         look.server = holder(socket.inode);
     }
-    look
 }
 
 /// A socket that listens, as Linux lists it; elsewhere there are none to be seen.
@@ -53,18 +38,22 @@ struct Socket {
 }
 
 fn sockets() -> Vec<Socket> {
-    let list = fs::read_to_string("/proc/net/unix").unwrap_or_default();
-    list.lines().filter_map(listening).collect()
+    let list = fs::read("/proc/net/unix").unwrap_or_default();
+    list.split(|&byte| byte == b'\n')
+        .filter_map(listening)
+        .collect()
 }
 
-/// A line of `/proc/net/unix`: Num RefCount Protocol Flags Type St Inode Path, in hex but for the inode.
-fn listening(line: &str) -> Option<Socket> {
+/// A line of `/proc/net/unix`: Num RefCount Protocol Flags Type St Inode Path, in hex but for the inode. The path may be
+/// any bytes.
+fn listening(line: &[u8]) -> Option<Socket> {
     const ACCEPTS: u32 = 0x10000;
     let mut rest = line;
     let mut next = || {
-        let (word, after) = rest.trim_start().split_once(' ')?;
-        rest = after;
-        Some(word)
+        rest = rest.trim_ascii_start();
+        let (word, after) = rest.split_at(rest.iter().position(|&byte| byte == b' ')?);
+        rest = &after[1..];
+        std::str::from_utf8(word).ok()
     };
     let (_number, _references, _protocol) = (next()?, next()?, next()?);
     let flags = u32::from_str_radix(next()?, 16).ok()?;
@@ -72,7 +61,7 @@ fn listening(line: &str) -> Option<Socket> {
     let _state = next()?;
     let inode = next()?.parse().ok()?;
     (flags & ACCEPTS != 0).then(|| Socket {
-        path: rest.into(),
+        path: OsStr::from_bytes(rest).into(),
         mode: match kind {
             1 => Some(PipeMode::Byte),
             5 => Some(PipeMode::Message),
@@ -120,7 +109,8 @@ pub fn program(id: u32) -> Option<String> {
 
 /// Where accounts are not in this file (macOS), the number has to do.
 pub fn user(id: u32) -> User {
-    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let accounts = fs::read("/etc/passwd").unwrap_or_default();
+    let accounts = String::from_utf8_lossy(&accounts);
     let name = accounts.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -206,16 +196,16 @@ mod tests {
 
     #[test]
     fn lines_of_the_kernels_list() {
-        let line = "00000000e5871d76: 00000002 00000000 00010000 0005 01   486 /tmp/Core Fx";
+        let line = b"00000000e5871d76: 00000002 00000000 00010000 0005 01   486 /tmp/Core Fx\xff";
         let socket = listening(line).unwrap();
         assert_eq!((socket.inode, socket.mode), (486, Some(PipeMode::Message)));
-        assert_eq!(socket.path, Path::new("/tmp/Core Fx"));
+        assert_eq!(socket.path.as_os_str().as_bytes(), b"/tmp/Core Fx\xff");
         for other in [
             "Num       RefCount Protocol Flags    Type St Inode Path",
             "00000000eaf7a1bc: 00000003 00000000 00000000 0001 03 42644",
             "00000000eaf7a1bc: 00000003 00000000 00000000 0001 03 42644 /tmp/connected",
         ] {
-            assert!(listening(other).is_none(), "{other}");
+            assert!(listening(other.as_bytes()).is_none(), "{other}");
         }
     }
 }

@@ -5,20 +5,16 @@ use std::process::Command;
 
 use npipe::PipeName;
 
-use super::{Look, Place};
+use super::Look;
 
-pub fn look(name: &PipeName) -> Look {
-    let Ok(entries) = npipe::list() else {
-        return Look::of(Place::Unknown);
-    };
+pub fn look_closer(name: &PipeName, look: &mut Look) {
+    // Where they cannot be listed (Wine), the state has to do.
+    let entries = npipe::list().unwrap_or_default();
     let same = |other: &OsStr| other.eq_ignore_ascii_case(name.os_path().as_os_str());
-    let Some(entry) = entries.iter().find(|entry| same(entry.path().as_os_str())) else {
-        return Look::of(Place::Absent);
-    };
-    let mut look = Look::of(Place::Live);
-    look.instances = entry.instances();
-    look.max_instances = entry.max_instances();
-    look
+    if let Some(entry) = entries.iter().find(|entry| same(entry.path().as_os_str())) {
+        look.instances = entry.instances();
+        look.max_instances = entry.max_instances();
+    }
 }
 
 /// `tasklist` knows the name; no call that is safe does.

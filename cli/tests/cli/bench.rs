@@ -84,3 +84,39 @@ fn a_server_that_does_not_echo_is_told_apart() {
     assert!(ended.stderr.contains("does not echo"), "{ended:?}");
     served.join().unwrap();
 }
+
+#[test]
+fn a_picture_that_cannot_be_written_costs_no_measure() {
+    let _watchdog = watchdog();
+    let nowhere = std::env::temp_dir()
+        .join(name("no-directory"))
+        .join("x.svg");
+    let nowhere = nowhere.to_str().unwrap();
+    let ended = run(&["bench", "--time", "1h", "--plot", nowhere]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.text(), "");
+    assert!(
+        ended.stderr.contains(&format!("write {nowhere}: ")),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn the_help_names_every_field_of_the_json() {
+    let _watchdog = watchdog();
+    let help = run(&["bench", "--help"]).done();
+    let results = run(&["bench", "--time", "10ms", "--json"]).done();
+    let results: Value = serde_json::from_str(results.text()).unwrap();
+    let mut names = Vec::new();
+    for (name, value) in results.as_object().unwrap() {
+        names.push(name);
+        names.extend(value.as_object().into_iter().flat_map(|inner| inner.keys()));
+    }
+    let words: Vec<_> = help
+        .text()
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    for name in names {
+        assert!(words.contains(&name.as_str()), "{name}");
+    }
+}

@@ -124,8 +124,16 @@ fn whoever_stops_watching_ends_it_quietly() {
 fn a_name_that_is_taken_is_told() {
     let _watchdog = watchdog();
     let name = name("demo-taken");
-    let _listener = PipeListener::bind(&name).unwrap();
+    let listener = PipeListener::bind(&name).unwrap();
     let ended = run(&["demo", &name]);
     assert_eq!(ended.code, Some(6), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(ended.stderr.contains(&name), "{ended:?}");
+    assert_eq!(ended.text(), "");
+    // And nobody has come to that server.
+    listener
+        .set_deadline(Some(std::time::Instant::now()))
+        .unwrap();
+    let came = listener.accept().unwrap_err();
+    assert_eq!(came.kind(), std::io::ErrorKind::TimedOut, "{came}");
 }

@@ -481,6 +481,81 @@ fn a_wait_for_clients_has_its_timeout() {
     assert!(began.elapsed() >= Duration::from_millis(200));
 }
 
+#[test]
+fn a_server_of_many_ends_when_nobody_has_been_there_for_its_timeout() {
+    let _watchdog = watchdog();
+    let npipe = env!("CARGO_BIN_EXE_npipe");
+    for what in [&["--echo"][..], &["--exec", npipe, "--version"]] {
+        let name = name("nobody-at-all");
+        let began = std::time::Instant::now();
+        let ended = run(&[&["listen", &name, "--timeout", "200ms"], what].concat());
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        for part in [&name, "no client came within 200ms", "--timeout"] {
+            assert!(ended.stderr.contains(part), "{ended:?}");
+        }
+        assert!(began.elapsed() >= Duration::from_millis(200));
+    }
+    // Enough for this client to come; it stays for longer than that.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let name = name("somebody");
+    let (server, _) = serve(&["listen", "--echo", "--timeout", "2s", &name]);
+    let mut client = connect(&name);
+    let later = std::time::Instant::now() + PATIENCE + Duration::from_millis(500);
+    client.set_read_deadline(Some(later)).unwrap();
+    let waited = client.read(&mut [0]).unwrap_err();
+    assert_eq!(waited.kind(), std::io::ErrorKind::TimedOut);
+    client.set_read_deadline(None).unwrap();
+    client.write_all(b"x").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    let left = std::time::Instant::now();
+    drop(client);
+    let ended = server.wait();
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(left.elapsed() >= PATIENCE);
+}
+
+/// On Linux, where a file's name may be any bytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_and_arguments_need_not_be_unicode() {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let _watchdog = watchdog();
+    let odd = |what: &str| {
+        let plain = npipe::PipeName::new(name(what)).unwrap();
+        let mut path = plain.os_path().as_os_str().to_owned();
+        path.push(OsString::from_vec(b"\xff\xfe".to_vec()));
+        path
+    };
+    let words = |words: &[&str], odd: &[&OsStr]| -> Vec<OsString> {
+        let words = words.iter().copied().map(OsStr::new);
+        words
+            .chain(odd.iter().copied())
+            .map(OsStr::to_owned)
+            .collect()
+    };
+    let (front, behind) = (odd("front"), odd("behind"));
+    let echo = [
+        OsStr::new("--exec"),
+        OsStr::new("echo"),
+        OsStr::from_bytes(b"\xff"),
+    ];
+    let listen = [&words(&["listen"], &[&behind])[..], &words(&[], &echo)].concat();
+    let mut listen = start_command(npipe(&listen));
+    listen.wait_said("listening on ");
+    let mut relay = start_command(npipe(&words(&["relay"], &[&front, &behind])));
+    relay.wait_said("listening on ");
+    let connected = start_command(npipe(&words(&["connect"], &[&front]))).finish();
+    assert_eq!(connected.done().stdout, b"\xff\n");
+    for command in ["info", "doctor"] {
+        let looked = start_command(npipe(&words(&[command], &[&front]))).finish();
+        assert!(looked.done().text().contains("\u{fffd}\u{fffd}"));
+    }
+    let listed =
+        start_command(npipe(&words(&["list"], &[OsStr::from_bytes(b"\xff\xfe")]))).finish();
+    assert!(listed.done().text().contains("front\u{fffd}\u{fffd}"));
+}
+
 /// On Linux, where more can be on its way to us than the command and its stdout hold.
 #[cfg(target_os = "linux")]
 #[test]

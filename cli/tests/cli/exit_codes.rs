@@ -46,6 +46,8 @@ fn wrong_usage_is_2() {
     fails(&["relay", "assuan:x", "x"], 2, &["give it as TO"]);
     fails(&["relay", "x", "exec:"], 2, &["command line"]);
     fails(&["frobnicate"], 2, &["frobnicate"]);
+    fails(&["connect", "-foo"], 2, &["'-f'", "; put -- before"]);
+    fails(&["-q"], 2, &["no command is given", "--help"]);
     fails(&["conect", "x"], 2, &["'conect'", "'connect'"]);
     #[cfg(unix)]
     fails(
@@ -111,6 +113,8 @@ fn timed_out_is_4() {
         4,
         &[&name, "no server came within 100ms", "--timeout"],
     );
+    let args = ["connect", "--wait", "--timeout", "0", &name];
+    fails(&args, 4, &[&name, "no server came within 0s", "--timeout"]);
 }
 
 #[test]
@@ -122,7 +126,11 @@ fn the_name_taken_is_6() {
     fails(&["relay", &name, "stdio"], 6, &[&name]);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let place = format!("tcp:{}", port.local_addr().unwrap());
-    fails(&["relay", &place, "stdio"], 6, &[&place]);
+    fails(
+        &["relay", &place, "stdio"],
+        6,
+        &["listen on ", &place, "; give another port"],
+    );
 }
 
 #[test]
@@ -139,6 +147,47 @@ fn what_has_no_code_of_its_own_is_1() {
         1,
         &["no such program", "PATH"],
     );
+    let directory = std::env::temp_dir().display().to_string();
+    fails(
+        &["tap", "--output", &directory, "x", "y"],
+        if cfg!(windows) { 5 } else { 1 },
+        &["write ", &directory, "; give a file that can be written"],
+    );
+    // No name that anybody would be asked about.
+    fails(
+        &["relay", "stdio", "tcp:no..host:1"],
+        1,
+        &["connect tcp:no..host:1: ", "; see that host and port"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_no_program_is_5() {
+    let _watchdog = watchdog();
+    fails(
+        &["relay", "exec:/etc/passwd", "exec:/etc/passwd"],
+        5,
+        &["run \"/etc/passwd\": ", "; give a program that you may run"],
+    );
+}
+
+/// The library's advice is for programmers; here it is an option.
+#[cfg(unix)]
+#[test]
+fn a_directory_that_is_open_to_all_is_5() {
+    use std::os::unix::fs::PermissionsExt;
+    let _watchdog = watchdog();
+    let directory = std::env::temp_dir().join(name("open-to-all"));
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o777)).unwrap();
+    let path = directory.join("x").display().to_string();
+    fails(
+        &["listen", &path],
+        5,
+        &[&path, "or take the risk with --security default"],
+    );
+    std::fs::remove_dir(directory).unwrap();
 }
 
 /// Root is let in everywhere: there it takes a second account to show this.

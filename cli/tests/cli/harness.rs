@@ -1,5 +1,6 @@
 //! Runs `npipe`, feeds it, waits for what it says, and never hangs: a watchdog ends the whole run instead.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,10 +35,10 @@ pub fn watchdog() -> Watchdog {
     Watchdog(alive)
 }
 
-pub fn npipe<S: AsRef<str>>(args: &[S]) -> Command {
+pub fn npipe<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_npipe"));
     command
-        .args(args.iter().map(AsRef::as_ref))
+        .args(args)
         .env("NO_COLOR", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -63,3 +63,17 @@ fn the_main_help_is_there_without_asking() {
     let lines = bare.stderr.lines().count();
     assert!(lines <= 24, "{lines} lines");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_shown_is_told() {
+    let _watchdog = watchdog();
+    for option in ["--help", "--version"] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut shown = npipe(&[option]);
+        shown.stdout(full.unwrap());
+        let ended = start_command(shown).finish();
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("write to stdout: "), "{ended:?}");
+    }
+}

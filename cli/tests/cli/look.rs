@@ -58,8 +58,25 @@ fn where_pipes_cannot_be_listed_it_says_so() {
         let ended = run(&["list"]);
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+        assert!(
+            ended.stderr.starts_with("npipe: list ") && ended.stderr.contains("npipe info NAME"),
+            "{ended:?}"
+        );
     } else {
         run(&["list"]).done();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_of_pipes_that_is_not_there_is_told() {
+    let _watchdog = watchdog();
+    let mut list = npipe(&["list"]);
+    list.env("TMPDIR", "/no/such/directory");
+    let ended = start_command(list).finish();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for part in ["list /no/such/directory/: ", "TMPDIR", "unset it"] {
+        assert!(ended.stderr.contains(part), "{ended:?}");
     }
 }
 
@@ -75,6 +92,11 @@ fn info_that_connects_tells_more() {
     assert_eq!(info["mode"], "byte");
     assert_eq!(info["server_pid"], std::process::id());
     assert!(info["server_user"].is_string());
+    let owner = info["owner"].as_str().unwrap();
+    if cfg!(windows) {
+        let permissions = info["permissions"].as_str().unwrap();
+        assert!(permissions.starts_with(&format!("O:{owner}")), "{info}");
+    }
     let text = run(&["info", "--connect", &name]).done();
     assert!(text.text().contains("mode              byte\n"), "{text:?}");
     assert_eq!(text.stderr, "");
@@ -86,11 +108,19 @@ fn info_of_nothing_is_3() {
     let _watchdog = watchdog();
     let ended = run(&["info", "--connect", &name("nothing")]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
-    if !cannot_list() {
-        let ended = run(&["info", &name("nothing")]);
-        assert_eq!(ended.code, Some(3), "{ended:?}");
-        assert!(ended.stderr.contains("npipe doctor"), "{ended:?}");
-    }
+    let ended = run(&["info", &name("nothing")]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("npipe doctor"), "{ended:?}");
+}
+
+#[test]
+fn info_knows_a_live_pipe_without_connecting() {
+    let _watchdog = watchdog();
+    let name = name("info-live");
+    let _listener = PipeListener::bind(&name).unwrap();
+    let info = json(&["info", "--json", &name]);
+    assert_eq!(info["state"], "live");
+    assert_eq!(info["connected"], false);
 }
 
 #[cfg(target_os = "linux")]
@@ -150,7 +180,7 @@ fn doctor_tells_the_wrong_mode() {
     let served = server(&name, 1, drop);
     doctor(
         &[&name, "--message"],
-        1,
+        2,
         &[
             "bad  it is a byte pipe",
             "->   let the server make a message pipe",
@@ -196,6 +226,14 @@ fn doctor_finds_what_unix_can_do_to_a_pipe() {
 
     std::fs::write(path("file"), "").unwrap();
     doctor(&[&path("file")], 3, &["no socket", "remove it"]);
+    doctor(&[&path("")], 3, &["a directory", "no socket"]);
+
+    std::os::unix::fs::symlink(path("nothing"), path("link")).unwrap();
+    doctor(
+        &[&path("link")],
+        3,
+        &["a link to", &path("nothing"), "is not there"],
+    );
 
     doctor(&[&path("none/x")], 3, &["is not there"]);
 

@@ -178,6 +178,8 @@ fn relay_and_tap_keep_boundaries_and_change_nothing() {
         let echo = echo(&behind, 1);
         let mut args = vec![command, "--message", &front, &behind];
         if command == "tap" {
+            // The form is for stdio, which a tap has not.
+            args[1] = "--message=raw";
             args.extend(["--format", "json"]);
         }
         let (mut relay, _) = serve(&args);
@@ -201,6 +203,52 @@ fn relay_and_tap_keep_boundaries_and_change_nothing() {
         drop(client);
         echo.join().unwrap();
     }
+}
+
+#[test]
+fn relay_frames_stdio() {
+    let _watchdog = watchdog();
+    let behind = name("behind-stdio");
+    let listener = ListenOptions::new()
+        .message_mode(true)
+        .bind(&behind)
+        .unwrap();
+    for (form, end) in [("--message", "\n"), ("--message=nul", "\0")] {
+        let mut relay = start(&["relay", form, "stdio", &behind]);
+        let server = listener.accept().unwrap();
+        relay.write(format!("one{end}{end}three{end}"));
+        for message in ["one", "", "three"] {
+            assert_eq!(recv(&server).unwrap(), message.as_bytes());
+        }
+        server.send(b"back").unwrap();
+        server.send(b"again").unwrap();
+        drop(server);
+        let ended = relay.finish().done();
+        assert_eq!(ended.text(), format!("back{end}again{end}"));
+    }
+    let front = name("front-stdio");
+    let (mut relay, _) = serve(&["relay", "--message", &front, "stdio"]);
+    let client = connect(&front);
+    client.send(b"one").unwrap();
+    client.send(b"two").unwrap();
+    assert_eq!([relay.read_line(), relay.read_line()], ["one\n", "two\n"]);
+    relay.write("three\n");
+    assert_eq!(recv(&client).unwrap(), b"three");
+    drop(client);
+    relay.finish().done();
+}
+
+#[test]
+fn relay_frames_no_stdio_before_bytes() {
+    let _watchdog = watchdog();
+    let name = name("bytes-behind-stdio");
+    let (_listen, _) = serve(&["listen", "--keep", &name]);
+    let ended = run(&["relay", "--message", "stdio", &name]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.contains(&name) && ended.stderr.contains("leave --message out"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -252,7 +300,14 @@ fn a_pipe_that_goes_one_way() {
         from.write("over there\n");
         assert_eq!(to.read_line(), "over there\n");
         from.end_stdin();
-        if client != "rw" {
+        if cfg!(windows) && client == "rw" {
+            let ended = connect.wait();
+            assert_eq!(ended.code, Some(5), "{ended:?}");
+            assert!(
+                ended.stderr.contains("; open it with --access w"),
+                "{ended:?}"
+            );
+        } else if client != "rw" {
             connect.wait().done();
             listen.wait().done();
         }

@@ -228,6 +228,88 @@ fn a_program_is_a_client_too() {
     );
 }
 
+/// A line of its own on stderr if it is run.
+#[test]
+fn a_program_is_not_run_for_nobody() {
+    let _watchdog = watchdog();
+    let npipe = env!("CARGO_BIN_EXE_npipe");
+    let ended = run(&[
+        "relay",
+        &format!("exec:'{npipe}' frobnicate"),
+        &name("nobody"),
+    ]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+}
+
+#[test]
+fn one_way_alone() {
+    let _watchdog = watchdog();
+    let behind = name("behind-one-way");
+    let listener = npipe::ListenOptions::new()
+        .direction(npipe::Direction::Outbound)
+        .bind(&behind)
+        .unwrap();
+    let mut relay = start(&["relay", "--access", "r", "stdio", &behind]);
+    let mut server = listener.accept().unwrap();
+    // What is there to be sent is left where it is.
+    relay.write("unwanted");
+    server.write_all(b"over there").unwrap();
+    drop(server);
+    let ended = relay.wait().done();
+    assert_eq!(ended.text(), "over there");
+
+    let heard = server_that_reads(&behind, listener);
+    let mut relay = start(&["relay", "--access", "w", "stdio", &behind]);
+    relay.write("over there");
+    relay.finish().done();
+    assert_eq!(heard.join().unwrap(), "over there");
+}
+
+/// A server whose clients can only write, at a name that has just been another's.
+fn server_that_reads(name: &str, before: npipe::PipeListener) -> thread::JoinHandle<String> {
+    drop(before);
+    let listener = npipe::ListenOptions::new()
+        .direction(npipe::Direction::Inbound)
+        .bind(name)
+        .unwrap();
+    thread::spawn(move || {
+        let mut heard = String::new();
+        listener
+            .accept()
+            .unwrap()
+            .read_to_string(&mut heard)
+            .unwrap();
+        heard
+    })
+}
+
+#[test]
+fn progress_counts_all_connections() {
+    let _watchdog = watchdog();
+    let behind = name("behind-progress");
+    let served = server(&behind, 2, |mut stream| {
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream.write_all(b"done").unwrap();
+    });
+    let mut relay = start(&["relay", "--progress", "stdio", &behind]);
+    relay.write([0; 1000]);
+    let ended = relay.finish().done();
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("sent 1000 B") && last.contains("received 4 B"),
+        "{last}"
+    );
+
+    let front = name("front-progress");
+    let (mut tap, _) = serve(&["tap", "--progress", &front, &behind]);
+    let mut client = connect(&front);
+    client.write_all(&[0; 1000]).unwrap();
+    client.read_exact(&mut [0; 4]).unwrap();
+    tap.wait_said("sent 1000 B");
+    served.join().unwrap();
+}
+
 #[test]
 fn many_clients_at_once_and_some_that_do_nothing() {
     let _watchdog = watchdog();

@@ -11,7 +11,13 @@ fn completions_know_every_command() {
             assert!(script.text().contains(word), "{shell} lacks {word}");
         }
         assert!(!script.text().contains("bench-server"), "{shell}");
+        assert!(script.text().contains("version"), "{shell}");
+        for help in ["npipe__help", "Print this message or the help"] {
+            assert!(!script.text().contains(help), "{shell}");
+        }
     }
+    // What is not completed is no command, either.
+    assert_eq!(run(&["help"]).code, Some(2));
 }
 
 #[test]

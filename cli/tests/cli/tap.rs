@@ -177,6 +177,62 @@ fn a_program_that_comes_is_shown_to_its_end() {
     served.join().unwrap();
 }
 
+/// Whoever comes next finds no server, rather than a socket that nobody serves.
+fn assert_gone(front: &str) {
+    let name = npipe::PipeName::new(front).unwrap();
+    if cfg!(unix) {
+        assert!(
+            name.os_path().symlink_metadata().is_err(),
+            "{name} was left"
+        );
+    }
+    npipe::PipeListener::bind(front).unwrap();
+}
+
+/// Clients come until one of them is more than can be shown.
+fn come_until_it_ends(front: &str, tap: &mut Running) {
+    while tap.is_running() {
+        // Whether one still comes in before the end is a matter of luck.
+        let _ = npipe::PipeStream::connect(front);
+    }
+}
+
+#[test]
+fn whoever_stops_watching_ends_it_and_its_pipe() {
+    let _watchdog = watchdog();
+    let (front, behind) = (name("tap-head"), name("behind-tap-head"));
+    let (_echo, _) = serve(&["listen", "--echo", &behind]);
+    let mut tap = start_tap(&front, &behind, &[]);
+    tap.stdout = None;
+    come_until_it_ends(&front, &mut tap);
+    let ended = tap.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_gone(&front);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_ends_it_and_its_pipe_and_is_named() {
+    let _watchdog = watchdog();
+    let full = || std::fs::File::options().write(true).open("/dev/full");
+    for (options, place) in [
+        (&["-o", "/dev/full"][..], "write /dev/full: "),
+        (&[], "write to stdout: "),
+    ] {
+        let (front, behind) = (name("tap-full"), name("behind-tap-full"));
+        let (_echo, _) = serve(&["listen", "--echo", &behind]);
+        let mut command = npipe(&[&["tap", &front, &behind], options].concat());
+        command.stdout(full().unwrap());
+        let mut tap = start_command(command);
+        tap.wait_said("listening on ");
+        come_until_it_ends(&front, &mut tap);
+        let ended = tap.wait();
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains(place), "{ended:?}");
+        assert_gone(&front);
+    }
+}
+
 #[test]
 fn stdio_cannot_be_tapped() {
     let _watchdog = watchdog();

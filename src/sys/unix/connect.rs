@@ -1,6 +1,7 @@
 //! Connecting to a pipe's socket.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
@@ -9,6 +10,7 @@ use rustix::net::{SocketAddrUnix, SocketType};
 
 use super::event::Event;
 use super::os;
+use super::place;
 use super::stream::Stream;
 use crate::connect::{Attempt, Connected};
 use crate::lane::earlier;
@@ -29,8 +31,7 @@ pub(crate) struct Connector {
     mode: PipeMode,
     directions: Directions,
     expect: Option<ExpectServer>,
-    #[cfg(target_os = "linux")]
-    directory: std::path::PathBuf,
+    path: PathBuf,
     /// Made by the first wait for a server; None inside where it cannot be had.
     #[cfg(target_os = "linux")]
     watch: Option<Option<OwnedFd>>,
@@ -61,11 +62,7 @@ impl Connector {
                 write: options.access != Access::Read,
             },
             expect: options.expect_server.clone(),
-            #[cfg(target_os = "linux")]
-            directory: match name.os_path().parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-                _ => ".".into(),
-            },
+            path: name.os_path().to_owned(),
             #[cfg(target_os = "linux")]
             watch: None,
             #[cfg(not(target_os = "linux"))]
@@ -87,6 +84,15 @@ impl Connector {
                     self.attempt(until, cancellable)
                 }
                 Some(Errno::AGAIN) => Attempt::Busy(error),
+                // What a file that is no socket is told, on Linux, by its permissions, and on the BSDs.
+                Some(Errno::CONNREFUSED | Errno::ACCESS | Errno::NOTSOCK)
+                    if place::is_no_socket(&self.path) =>
+                {
+                    Attempt::Absent {
+                        why: place::NO_SOCKET,
+                        error,
+                    }
+                }
                 #[cfg(not(target_os = "linux"))]
                 Some(Errno::CONNREFUSED)
                     if self
@@ -98,7 +104,7 @@ impl Connector {
                     Attempt::Busy(error)
                 }
                 Some(Errno::NOENT) => Attempt::Absent {
-                    why: "no such pipe: there is no socket at this path",
+                    why: place::NOTHING,
                     error,
                 },
                 Some(Errno::CONNREFUSED) => Attempt::Absent {
@@ -191,7 +197,11 @@ impl Connector {
     ) -> io::Result<()> {
         let Some(watch) = self.watch.take() else {
             // The attempt was before the watch: it has to be made once more before anything is waited for.
-            self.watch = Some(os::watch(&self.directory).ok());
+            let directory = match self.path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => std::path::Path::new("."),
+            };
+            self.watch = Some(os::watch(directory).ok());
             return Ok(());
         };
         let slept = self.sleep(watch.as_ref(), until, cancel);

@@ -1,22 +1,26 @@
 //! The pipes that there are: the sockets at the places that .NET gives to names.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 
 use super::name;
 use super::os;
 use super::place;
-use crate::{PipeEntry, PipeName, PipeState};
+use crate::{PipeEntry, PipeName, PipeState, error};
 
 pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
-    let directory = name::directory();
+    let directory = PathBuf::from(name::directory());
+    let files = std::fs::read_dir(&directory)
+        .map_err(|e| error::from_os("list", &PipeName::from_os(directory), e))?;
     let mut entries = Vec::new();
-    for file in std::fs::read_dir(&directory)? {
+    for file in files {
         // One that goes while we look is none.
         let Ok(file) = file else { continue };
         let file_name = file.file_name();
         let Some(name) = file_name
-            .to_str()
-            .and_then(|name| name.strip_prefix(name::PREFIX))
+            .as_encoded_bytes()
+            .strip_prefix(name::PREFIX.as_bytes())
         else {
             continue;
         };
@@ -24,18 +28,38 @@ pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
         if !place::is_socket(&path) {
             continue;
         }
-        let served = os::address(&path).and_then(|address| place::is_served(&address));
         entries.push(PipeEntry {
-            name: name.to_owned(),
+            name: String::from_utf8_lossy(name).into_owned(),
+            state: probe(&path),
             address: PipeName::from_os(path),
-            state: match served {
-                Ok(true) => PipeState::Live,
-                Ok(false) => PipeState::Stale,
-                Err(_) => PipeState::Unknown,
-            },
             instances: None,
             max_instances: None,
         });
     }
     Ok(entries)
+}
+
+pub(crate) fn state(name: &PipeName) -> io::Result<PipeState> {
+    let path = name.os_path();
+    match std::fs::metadata(path) {
+        // A link to a socket is as good as one.
+        Ok(file) if file.file_type().is_socket() => Ok(probe(path)),
+        Ok(_) => Err(io::Error::new(ErrorKind::NotFound, place::NO_SOCKET)),
+        Err(source) if source.kind() == ErrorKind::NotFound => Err(error::explained(
+            ErrorKind::NotFound,
+            "look at",
+            name,
+            place::NOTHING,
+            source,
+        )),
+        Err(source) => Err(source),
+    }
+}
+
+fn probe(path: &Path) -> PipeState {
+    match os::address(path).and_then(|address| place::is_served(&address)) {
+        Ok(true) => PipeState::Live,
+        Ok(false) => PipeState::Stale,
+        Err(_) => PipeState::Unknown,
+    }
 }

@@ -162,6 +162,18 @@ pub(super) fn permissions(path: &Path) -> io::Result<String> {
     Ok(format!("{:04o}", status(path)?.mode() & 0o7777))
 }
 
+/// Whether something else than a socket is at `path`, as far as one can see.
+pub(super) fn is_no_socket(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| !file.file_type().is_socket())
+}
+
+/// Why a path leads to no server.
+pub(super) const NOTHING: &str = "no such pipe: there is no socket at this path";
+
+/// Why a path at which there is something else leads to no server.
+pub(super) const NO_SOCKET: &str =
+    "no such pipe: what is at this path is no socket: remove it, or choose another name";
+
 pub(super) fn is_socket(path: &Path) -> bool {
     status(path).is_ok_and(|file| file.file_type().is_socket())
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_SEM_TIMEOUT};
+
 use super::os;
 use crate::{PipeEntry, PipeName, PipeState, error};
 
@@ -22,7 +24,7 @@ pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
             io::ErrorKind::Unsupported,
             "list",
             &PipeName::from_os(r"\\.\pipe\".into()),
-            "Wine does not list its pipes",
+            "Wine does not list its pipes, but tells of one by its name",
             source,
         )),
         Err(source) => Err(error::from_os(
@@ -30,5 +32,23 @@ pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
             &PipeName::from_os(r"\\.\pipe\".into()),
             source,
         )),
+    }
+}
+
+pub(crate) fn state(name: &PipeName) -> io::Result<PipeState> {
+    match os::wait_named_pipe(name.os_path()) {
+        Ok(()) => Ok(PipeState::Live),
+        Err(source) => match os::code(&source) {
+            // All its instances are taken.
+            ERROR_SEM_TIMEOUT => Ok(PipeState::Live),
+            ERROR_FILE_NOT_FOUND => Err(error::explained(
+                io::ErrorKind::NotFound,
+                "look at",
+                name,
+                "no such pipe: nobody serves this name",
+                source,
+            )),
+            _ => Err(source),
+        },
     }
 }

@@ -1309,3 +1309,11 @@ pub(super) fn path_of(pipe: &OwnedHandle) -> io::Result<PathBuf> {
     path.push(OsString::from_wide(name));
     Ok(path.into())
 }
+
+/// WaitNamedPipe, for the shortest time that there is: whether an instance of the pipe at `path` is free. It opens none.
+pub(super) fn wait_named_pipe(path: &Path) -> io::Result<()> {
+    const MILLISECOND: u32 = 1; // 0 would be the server's own choice
+    let path = wide(path);
+    // SAFETY: a path that ends with NUL.
+    check(unsafe { WaitNamedPipeW(path.as_ptr(), MILLISECOND) })
+}

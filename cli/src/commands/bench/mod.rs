@@ -2,6 +2,8 @@
 
 mod plot;
 
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -26,14 +28,19 @@ const EXAMPLES: &str = r"Examples:
   npipe bench mypipe                 somebody else's server, which must echo
 
 Each measure runs for --time between this process and a server process. Times
-are of the whole: a round trip is a write here, an echo there and a read here.";
+are of the whole: a round trip is a write here, an echo there and a read here.
+
+JSON: version, os, arch, cores, pipe; round_trip and connect, each with size
+(bytes), count, per_second, and in ns mean, min, p50, p90, p99, p99_9, max;
+throughput, but for a NAME, with block (bytes), to_server_bytes_per_second and
+to_client_bytes_per_second.";
 
 /// Measure round trips, connects and throughput
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Bench {
     /// An echo server to measure instead of our own
-    name: Option<String>,
+    name: Option<OsString>,
 
     /// How long each measure takes
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = args::duration)]
@@ -129,13 +136,21 @@ impl Bench {
                 "bench: --size, --block and --time must be more than 0",
             ));
         }
+        // Opened now, so that nothing is measured in vain.
+        let plot = match &self.plot {
+            Some(path) => Some((
+                path,
+                File::create(path).map_err(|e| Failure::file(path, &e))?,
+            )),
+            None => None,
+        };
         let server = match &self.name {
             Some(_) => None,
             None => Some(Server::start(self.busy_poll)?),
         };
         let name = match (&self.name, &server) {
-            (Some(name), _) => name.as_str(),
-            (None, Some(server)) => server.name.as_str(),
+            (Some(name), _) => name.as_os_str(),
+            (None, Some(server)) => OsStr::new(&server.name),
             (None, None) => return Err(Failure::usage("bench: there is no server")),
         };
         let pipe = PipeName::new(name)
@@ -199,15 +214,15 @@ impl Bench {
                 .map_err(|e| Failure::new(failure::IO, format!("write JSON: {e}")))?;
             line(&json)?;
         }
-        if let Some(path) = &self.plot {
-            std::fs::write(path, plot::svg(&results))
-                .map_err(|e| Failure::io(format_args!("write {}", path.display()), &e))?;
+        if let Some((path, mut file)) = plot {
+            file.write_all(plot::svg(&results).as_bytes())
+                .map_err(|e| Failure::file(path, &e))?;
             say::note(format_args!("drawn in {}", path.display()));
         }
         Ok(())
     }
 
-    fn connect(&self, name: &str) -> failure::Result<PipeStream> {
+    fn connect(&self, name: &OsStr) -> failure::Result<PipeStream> {
         let stream = ConnectOptions::new()
             .connect(name)
             .map_err(|e| Failure::pipe(&e))?;
@@ -219,7 +234,7 @@ impl Bench {
         Ok(stream)
     }
 
-    fn round_trips(&self, name: &str, ours: bool) -> failure::Result<Times> {
+    fn round_trips(&self, name: &OsStr, ours: bool) -> failure::Result<Times> {
         let stream = self.connect(name)?;
         let run = || -> io::Result<Times> {
             if ours {
@@ -234,13 +249,13 @@ impl Bench {
         run().map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::UnexpectedEof if !ours => Failure::new(
                 failure::IO,
-                format!("bench {name}: its server does not echo; start one that does, such as `npipe listen --echo {name}`"),
+                format!("bench {name}: its server does not echo; start one that does, such as `npipe listen --echo {name}`", name = name.to_string_lossy()),
             ),
             _ => Failure::pipe(&error),
         })
     }
 
-    fn connects(&self, name: &str, ours: bool) -> failure::Result<Times> {
+    fn connects(&self, name: &OsStr, ours: bool) -> failure::Result<Times> {
         let run = || {
             self.measure(usize::from(ours), || {
                 let stream = ConnectOptions::new().connect(name)?;
@@ -272,7 +287,7 @@ impl Bench {
         Ok(Times::of(size, all, before.duration_since(began)))
     }
 
-    fn throughput(&self, name: &str) -> failure::Result<Throughput> {
+    fn throughput(&self, name: &OsStr) -> failure::Result<Throughput> {
         let measure = |kind| {
             // As much as takes about as long as was asked for, by a first try with little.
             let mut length = 16 << 20;
@@ -292,7 +307,7 @@ impl Bench {
         })
     }
 
-    fn transfer(&self, name: &str, kind: u8, length: u64) -> failure::Result<Duration> {
+    fn transfer(&self, name: &OsStr, kind: u8, length: u64) -> failure::Result<Duration> {
         let stream = self.connect(name)?;
         let run = || -> io::Result<Duration> {
             (&stream).write_all(&[kind])?;
