@@ -28,7 +28,8 @@ impl PipeStream {
     /// * `Unsupported` on a byte pipe.
     /// * `TimedOut`, by the write deadline or timeout. Windows: a message of which a part may have gone out makes all later
     ///   writes fail with it too, so that nobody takes the next message for its rest. Linux: the rest of such a message is
-    ///   kept, and goes out before what is sent next; sending the same message again sends the rest alone.
+    ///   kept, and goes out before what is sent next; sending the same message again sends the rest alone. (Dropping the
+    ///   stream, or `close_write`, does not wait for it: the peer then gets `UnexpectedEof`.)
     /// * `BrokenPipe`: the peer has closed, or this side has closed its writing half.
     ///
     /// # Examples

@@ -461,7 +461,8 @@ impl PipeStream {
     /// Whether the peer still has its end of the pipe. It takes nothing and never blocks.
     ///
     /// `false`: the peer has closed, or was disconnected, and nothing that is written now arrives; what it had sent can
-    /// still be read. A half close leaves the pipe connected. (Linux: those of both sides together do not.)
+    /// still be read. A half close leaves the pipe connected. (Unix: not where it closes the last direction that was
+    /// open: after those of both sides, or of the writing side of a pipe that goes one way.)
     ///
     /// The answer may be out of date at once: a program that reads or writes anyway learns the same from that.
     ///

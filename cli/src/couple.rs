@@ -40,6 +40,9 @@ const MAYBE_THE_END: Option<Duration> = if cfg!(unix) {
     None
 };
 
+/// How long nothing follows once both sides have sent one. It is long, because a server may take its time to answer.
+const SURELY_THE_END: Duration = Duration::from_secs(2);
+
 /// How often one looks whether an end that has only half closed has gone: no event says so.
 const LOOK: Duration = Duration::from_millis(20);
 const SELDOM: Duration = Duration::from_millis(500);
@@ -109,6 +112,8 @@ struct Couple {
     watch: Option<Arc<dyn Watch>>,
     up: Lane,
     down: Lane,
+    /// All has been written, and is waited for until it has been read: that tells by itself if nobody is there to read it.
+    draining: AtomicBool,
     /// Whether each way has ended; both for the one condition variable.
     ended: Mutex<(bool, bool)>,
     change: Condvar,
@@ -141,6 +146,7 @@ pub fn couple(
         watch,
         up: Lane::default(),
         down: Lane::default(),
+        draining: AtomicBool::new(false),
         ended: Mutex::new((terms.ways == Ways::R, terms.ways == Ways::W)),
         change: Condvar::new(),
     });
@@ -162,10 +168,13 @@ pub fn couple(
             start(apart)?;
             couple.run(apart.other());
         }
-        Ways::R => couple.run(Way::Down),
+        Ways::R => {
+            start(Way::Down)?;
+            couple.attend_receiver(Way::Down);
+        }
         Ways::W => {
             start(Way::Up)?;
-            couple.await_receiver();
+            couple.attend_receiver(Way::Up);
         }
     }
     if let Some(watch) = &couple.watch {
@@ -209,6 +218,9 @@ impl Couple {
         } else if let Some(watch) = &self.watch {
             watch.end(way);
         }
+        if way == Way::Up && self.terms.exit_on_eof {
+            self.draining.store(true, Ordering::SeqCst);
+        }
         let half_close = if self.has_messages() && !source.is_own() {
             sink.end_messages()
         } else {
@@ -219,7 +231,7 @@ impl Couple {
         }
         self.set_ended(way);
         if cfg!(windows) && source.is_own() && self.down.maybe_ended.load(Ordering::SeqCst) {
-            sink.set_patience(Some(LAST_INPUT));
+            sink.set_patience(Some(SURELY_THE_END));
         }
         self.attend(way, half_close, output_closed);
     }
@@ -232,7 +244,7 @@ impl Couple {
             if lane.emptying.load(Ordering::SeqCst) {
                 source.stop_reading(LAST_OUTPUT);
             }
-            let read = source.read(messages, &mut buffer);
+            let read = self.read_whole(way, messages, &mut buffer);
             if lane.maybe_ended.load(Ordering::SeqCst) && !is_the_end(&read) {
                 // It was a message like any other.
                 lane.maybe_ended.store(false, Ordering::SeqCst);
@@ -243,7 +255,7 @@ impl Couple {
                 Ok(None) => return Ok(()),
                 Ok(Some(length)) => length,
                 Err(_) if lane.stopped.load(Ordering::SeqCst) => return Ok(()),
-                Err(e) if e.kind() == ErrorKind::TimedOut => {
+                Err(e) if messages && e.kind() == ErrorKind::TimedOut => {
                     if lane.maybe_ended.load(Ordering::SeqCst) {
                         return Ok(());
                     }
@@ -259,7 +271,7 @@ impl Couple {
             if messages && bytes.is_empty() && sink.is_own() {
                 lane.maybe_ended.store(true, Ordering::SeqCst);
                 let both = cfg!(windows) && self.await_end(way.other(), Duration::ZERO);
-                if let Some(patience) = MAYBE_THE_END.or(both.then_some(LAST_INPUT)) {
+                if let Some(patience) = MAYBE_THE_END.or(both.then_some(SURELY_THE_END)) {
                     source.set_patience(Some(patience));
                 }
                 continue;
@@ -277,6 +289,31 @@ impl Couple {
             }
             lane.bytes.fetch_add(length as u64, Ordering::Relaxed);
         }
+    }
+
+    /// What is there, or one whole message: one that has begun is not cut by the end of a patience.
+    fn read_whole(
+        &self,
+        way: Way,
+        messages: bool,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Option<usize>> {
+        let (source, _, lane) = self.parts(way);
+        let mut read = source.read(messages, buffer);
+        let mut had = 0;
+        while messages
+            && matches!(&read, Err(e) if e.kind() == ErrorKind::TimedOut)
+            && !buffer.is_empty()
+            && (buffer.len() > had || !lane.stopped.load(Ordering::SeqCst))
+        {
+            had = buffer.len();
+            source.set_patience(None);
+            if lane.emptying.load(Ordering::SeqCst) {
+                source.stop_reading(LAST_OUTPUT);
+            }
+            read = source.read_on(buffer);
+        }
+        read
     }
 
     /// Whether boundaries pass: both ends must have them.
@@ -303,6 +340,10 @@ impl Couple {
         }
         let mut look = LOOK;
         loop {
+            if way == Way::Down && self.draining.load(Ordering::SeqCst) {
+                self.await_end(other, Duration::MAX);
+                return;
+            }
             if source.is_gone() {
                 let grace = match half_close {
                     _ if sink.is_idle_terminal() => Duration::ZERO,
@@ -333,20 +374,23 @@ impl Couple {
         }
     }
 
-    /// Where nothing is read from the far side: waits for the end of what goes up, or for it to have nobody to go to.
-    fn await_receiver(&self) {
-        let mut look = LOOK;
-        while !self.await_end(Way::Up, look) {
-            if self.far.is_gone() {
-                let grace = if self.near.reads_for_ever() {
-                    LAST_INPUT
-                } else {
-                    Duration::ZERO
-                };
-                self.end(Way::Up, grace);
-                return;
-            }
+    /// Where there is one way alone: waits for its end, or for it to have nobody to go to, of whom nothing is read that
+    /// would tell.
+    fn attend_receiver(&self, way: Way) {
+        let (source, sink, _) = self.parts(way);
+        let mut look = if sink.is_own() { Duration::MAX } else { LOOK };
+        while !self.await_end(way, look) {
             look = (look * 2).min(SELDOM);
+            if self.draining.load(Ordering::SeqCst) || !sink.is_gone() {
+                continue;
+            }
+            let grace = if source.reads_for_ever() {
+                LAST_INPUT
+            } else {
+                Duration::ZERO
+            };
+            self.end(way, grace);
+            return;
         }
     }
 

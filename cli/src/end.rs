@@ -100,6 +100,14 @@ impl End {
         Ok(Some(length).filter(|&length| length > 0))
     }
 
+    /// Goes on with a message of which a part is in `buffer`.
+    pub fn read_on(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        match self {
+            End::Pipe(stream) => Ok(stream.recv(buffer)?.map(|_| buffer.len())),
+            _ => Ok(Some(buffer.len())),
+        }
+    }
+
     fn read_message(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
         buffer.clear();
         match self {
@@ -175,7 +183,8 @@ impl End {
     /// known only after the end of what comes from there.
     pub fn is_gone(&self) -> bool {
         match self {
-            End::Pipe(stream) => !stream.is_connected().unwrap_or(false),
+            // What cannot be known is not held against it.
+            End::Pipe(stream) => !stream.is_connected().unwrap_or(true),
             // Writing nothing sends nothing, and fails where writing something would have to.
             End::Tcp(stream) => { stream }.write(&[]).is_err(),
             End::Program(program) => program.has_ended(),

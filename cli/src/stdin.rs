@@ -138,7 +138,8 @@ impl Feed {
         }
     }
 
-    /// What was taken last has reached nobody, and waits for the next client.
+    /// What was taken last could not be written, or not all of it, and waits for the next client. (Of bytes, the one that
+    /// has left may have read a part.)
     pub fn take_back(&self, bytes: &[u8]) {
         let mut state = self.state();
         if state.waiting.is_some() {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use clap::Args;
+use npipe::Direction;
 
 use crate::address::Address;
-use crate::args::{Carry, Dial, Patience, Serve};
+use crate::args::{Carry, Dial, Patience, Serve, Ways};
 use crate::couple::{Outcome, Terms, Watch, Way, couple};
 use crate::door::Door;
 use crate::end::End;
@@ -114,6 +115,12 @@ impl Relay {
         match &self.from {
             Address::Pipe(name) | Address::Unix(name) => {
                 let options = self.serve.options(self.carry.message.is_some());
+                // The ways are those of TO.
+                let options = options.direction(match self.carry.access {
+                    Ways::Rw => Direction::Duplex,
+                    Ways::R => Direction::Outbound,
+                    Ways::W => Direction::Inbound,
+                });
                 Door::pipe(name, &options).map(Some)
             }
             Address::Tcp(place) => Door::tcp(place).map(Some),

@@ -286,6 +286,32 @@ fn what_comes_once_a_client_has_left_is_for_the_next() {
     }
 }
 
+/// By its own half close no direction is left open; it waits all the same.
+#[test]
+fn exit_on_eof_waits_for_the_reader_of_one_way_too() {
+    let _watchdog = watchdog();
+    for access in ["w", "rw"] {
+        let name = name("one-way-eof");
+        let (read, may_read) = std::sync::mpsc::channel::<()>();
+        let may_read = std::sync::Mutex::new(may_read);
+        let server = server(&name, 1, move |mut client| {
+            if access == "rw" {
+                // Its own end comes first, where there is a half close.
+                let _ = client.close_write();
+            }
+            may_read.lock().unwrap().recv().unwrap();
+            client.read_exact(&mut [0; 5]).unwrap();
+        });
+        let mut connect = start(&["connect", "--access", access, "--exit-on-eof", &name]);
+        connect.write("hello");
+        connect.end_stdin();
+        assert!(!connect.ends_within(Duration::from_millis(400)), "{access}");
+        read.send(()).unwrap();
+        connect.wait().done();
+        server.join().unwrap();
+    }
+}
+
 #[test]
 fn writing_alone_ends_with_its_reader() {
     let _watchdog = watchdog();

@@ -154,6 +154,11 @@ impl Running {
     }
 
     /// Waits for its end, its stdin left as it is.
+    /// Whether it ends within `time`, having said nothing.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        self.said.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
+    }
+
     pub fn wait(mut self) -> Ended {
         let mut stdout = Vec::new();
         if let Some(mut out) = self.stdout.take() {

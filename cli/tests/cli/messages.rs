@@ -95,6 +95,25 @@ fn a_half_close_of_messages_passes_through_to_an_echo_and_back() {
     }
 }
 
+/// An empty message may be the end, but what begins within the time to find out is whole all the same.
+#[test]
+fn a_long_message_behind_an_empty_one_is_not_cut() {
+    const LENGTH: usize = 64 << 20;
+    let _watchdog = watchdog();
+    let name = name("behind-empty");
+    let (mut listen, _) = serve(&["listen", "--message=raw", &name]);
+    listen.end_stdin();
+    let client = connect(&name);
+    client.send(b"").unwrap();
+    let message: Vec<u8> = (0..LENGTH).map(|i| (i / 7) as u8).collect();
+    client.send(&message).unwrap();
+    client.send(b"and more").unwrap();
+    drop(client);
+    let ended = listen.wait().done();
+    assert_eq!(ended.stdout.len(), LENGTH + 8);
+    assert!(ended.stdout[..LENGTH] == message && ended.stdout.ends_with(b"and more"));
+}
+
 #[test]
 fn other_forms_of_a_message() {
     let _watchdog = watchdog();

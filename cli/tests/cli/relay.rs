@@ -266,6 +266,19 @@ fn one_way_alone() {
     assert_eq!(heard.join().unwrap(), "over there");
 }
 
+/// Of a client that only reads nothing comes that would tell of its end.
+#[test]
+fn one_way_ends_with_a_client_that_leaves() {
+    let _watchdog = watchdog();
+    let (front, behind) = (name("front"), name("silent"));
+    let listener = npipe::PipeListener::bind(&behind).unwrap();
+    let _relay = serve(&["relay", "--access", "r", &front, &behind]);
+    let client = connect(&front);
+    let mut server = listener.accept().unwrap();
+    drop(client);
+    assert_eq!(server.read(&mut [0]).unwrap(), 0);
+}
+
 /// A server whose clients can only write, at a name that has just been another's.
 fn server_that_reads(name: &str, before: npipe::PipeListener) -> thread::JoinHandle<String> {
     drop(before);

@@ -316,7 +316,11 @@ pub(super) fn set_send_timeout(socket: &OwnedFd, timeout: Option<Duration>) -> i
 pub(super) fn is_connected(socket: &OwnedFd) -> io::Result<bool> {
     // A hang-up is told of both halves, never of one.
     let mut fds = [PollFd::new(socket, PollFlags::empty())];
-    rustix::event::poll(&mut fds, Some(&Timespec::default()))?;
+    while let Err(error) = rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+        if error != Errno::INTR {
+            return Err(error.into());
+        }
+    }
     Ok(!fds[0].revents().contains(PollFlags::HUP))
 }
 

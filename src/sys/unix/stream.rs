@@ -104,6 +104,8 @@ impl Stream {
         Drain {
             fd: &self.fd,
             waiter,
+            #[cfg(target_os = "linux")]
+            unsent: self.messages.as_ref().map(|it| lock(&it.unsent)),
             slice: Duration::from_micros(50),
             hung_up: false,
         }
@@ -314,6 +316,8 @@ impl<F: FnMut(&OwnedFd) -> Poll<io::Result<Part>>> Operation for Attempt<'_, F> 
 pub(crate) struct Drain<'a> {
     fd: &'a OwnedFd,
     waiter: &'a Waiter,
+    #[cfg(target_os = "linux")]
+    unsent: Option<MutexGuard<'a, Unsent>>,
     slice: Duration,
     /// Both sides have closed their writing halves; it says so forever, and is no longer worth waiting for.
     hung_up: bool,
@@ -324,6 +328,11 @@ impl Operation for Drain<'_> {
 
     #[cfg(target_os = "linux")]
     fn poll(&mut self) -> Poll<io::Result<()>> {
+        if let Some(unsent) = &mut self.unsent {
+            if unsent.go_on(self.fd)?.is_pending() {
+                return Poll::Pending;
+            }
+        }
         let look = || -> io::Result<bool> {
             if os::unread_by_peer(self.fd)? > 0 {
                 return Ok(false);

@@ -66,6 +66,8 @@ pub(crate) struct Connector {
     mask: u32,
     quality: u32,
     expect: Option<ExpectServer>,
+    /// Another machine's.
+    remote: bool,
     path: Vec<u16>,
     /// `\\.\pipe\`, and what follows it.
     root: String,
@@ -101,6 +103,7 @@ impl Connector {
                 ImpersonationLevel::Delegation => SECURITY_DELEGATION,
             },
             expect: options.expect_server.clone(),
+            remote: name.is_remote(),
             root: String::from_utf16_lossy(&path[..end]),
             name: OsString::from_wide(&path[end..path.len() - 1]),
             path,
@@ -138,7 +141,7 @@ impl Connector {
     fn connected(&self, handle: OwnedHandle, directions: Directions) -> Attempt {
         let ready = || {
             if let Some(expected) = &self.expect {
-                peer::check_server(&handle, expected)?;
+                peer::check_server(&handle, expected, self.remote)?;
             }
             // An access mask may leave out what it takes to look.
             let (mode, unbuffered) = os::local(&handle).map_or((PipeMode::Byte, false), |local| {

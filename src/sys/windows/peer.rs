@@ -60,7 +60,11 @@ fn acts_for(pipe: &OwnedHandle, user: &str, owner: &str) -> bool {
 }
 
 /// Refuses a server that is not the expected one.
-pub(super) fn check_server(pipe: &OwnedHandle, expected: &ExpectServer) -> io::Result<()> {
+pub(super) fn check_server(
+    pipe: &OwnedHandle,
+    expected: &ExpectServer,
+    remote: bool,
+) -> io::Result<()> {
     let owner = os::owner(pipe)?;
     let (fits, wanted) = match expected {
         ExpectServer::CurrentUser => {
@@ -77,7 +81,8 @@ pub(super) fn check_server(pipe: &OwnedHandle, expected: &ExpectServer) -> io::R
                     format!("{sid:?} is no SID: give for example S-1-5-18, or SY"),
                 )
             })?;
-            (owner == sid || acts_for(pipe, &sid, &owner), sid)
+            // The number of a process on another machine means nothing here.
+            (owner == sid || !remote && acts_for(pipe, &sid, &owner), sid)
         }
         ExpectServer::Uid(_) => {
             return Err(io::Error::new(
