@@ -29,6 +29,9 @@ fn a_second_bind_is_addr_in_use() {
         assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
         assert!(error.to_string().contains("another server"), "{error}");
         assert!(error.to_string().contains(&name), "{error}");
+        let source = error.get_ref().and_then(|inner| inner.source()).unwrap();
+        let source = source.downcast_ref::<std::io::Error>().unwrap();
+        assert!(source.raw_os_error().is_some(), "{source:?}");
     }
     // The attempts took no client's place, and the first listener lives on.
     let (mut server, mut client) = pair_on(&listener);

@@ -392,6 +392,25 @@ fn a_message_goes_out_piece_by_piece_through_many_deadlines() {
     });
 }
 
+/// The rest of what a `send` has given up is unread too.
+#[cfg(target_os = "linux")]
+#[test]
+fn wait_drained_sends_what_is_left_of_a_message() {
+    let _watchdog = watchdog(60);
+    let (_listener, server, client) = messages("drain-rest");
+    let message = pattern(1, 3 << 20);
+    client
+        .set_write_timeout(Some(Duration::from_millis(5)))
+        .unwrap();
+    client.send(&message).unwrap_err();
+    client.set_write_timeout(None).unwrap();
+    thread::scope(|scope| {
+        let drained = scope.spawn(|| client.wait_drained().unwrap());
+        assert!(recv(&server).unwrap() == message);
+        drained.join().unwrap();
+    });
+}
+
 #[test]
 fn a_peer_that_dies_in_the_middle_of_a_message_is_told_from_its_end() {
     let _watchdog = watchdog(60);
