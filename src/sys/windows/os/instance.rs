@@ -1,0 +1,173 @@
+//! The server's end: instances of a pipe.
+
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::path::Path;
+use std::ptr::{null, null_mut};
+
+use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
+use windows_sys::Wdk::Storage::FileSystem::*;
+use windows_sys::Win32::Foundation::*;
+use windows_sys::Win32::Storage::FileSystem::*;
+use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
+use windows_sys::Win32::System::Pipes::*;
+
+use super::basics::{check, from_status, owned};
+use super::info::NO_LIMIT;
+use super::overlapped::Overlapped;
+use super::security::SecurityDescriptor;
+use super::wine::is_wine;
+use crate::PipeMode;
+use crate::stream::Directions;
+
+// What windows-sys does not have (ntifs.h).
+#[link(name = "ntdll", kind = "raw-dylib")]
+unsafe extern "system" {
+    fn NtCreateNamedPipeFile(
+        handle: *mut HANDLE,
+        access: u32,
+        attributes: *const OBJECT_ATTRIBUTES,
+        status: *mut IO_STATUS_BLOCK,
+        share: u32,
+        disposition: u32,
+        options: u32,
+        pipe_type: u32,
+        read_mode: u32,
+        completion_mode: u32,
+        instances: u32,
+        inbound_quota: u32,
+        outbound_quota: u32,
+        timeout: *const i64,
+    ) -> NTSTATUS;
+}
+
+/// The path of a local pipe as the object manager has it, to whom the DOS devices (`\\.\`) are `\??\`.
+pub(crate) fn nt_path(path: &Path) -> Vec<u16> {
+    r"\??\"
+        .encode_utf16()
+        .chain(path.as_os_str().encode_wide().skip(r"\\.\".len()))
+        .collect()
+}
+
+/// How an instance of a pipe is made.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// From [`nt_path`].
+    pub(crate) path: Vec<u16>,
+    pub(crate) mode: PipeMode,
+    /// What the server does.
+    pub(crate) directions: Directions,
+    pub(crate) accept_remote: bool,
+    pub(crate) input_buffer_size: u32,
+    pub(crate) output_buffer_size: u32,
+    pub(crate) security: SecurityDescriptor,
+}
+
+impl Instance {
+    /// `NtCreateNamedPipeFile`: makes one more instance, the `first` of its name only where nobody has it.
+    ///
+    /// CreateNamedPipe could do as much, but for Wine: that ignores FILE_FLAG_FIRST_PIPE_INSTANCE, and keeps to
+    /// FILE_CREATE (Wine 10).
+    pub(crate) fn create(&self, first: bool) -> io::Result<OwnedHandle> {
+        let bytes = (self.path.len() * 2) as u16;
+        let name = UNICODE_STRING {
+            Length: bytes,
+            MaximumLength: bytes,
+            Buffer: self.path.as_ptr().cast_mut(),
+        };
+        let attributes = OBJECT_ATTRIBUTES {
+            Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
+            RootDirectory: null_mut(),
+            ObjectName: &name,
+            Attributes: OBJ_CASE_INSENSITIVE,
+            SecurityDescriptor: self.security.0.cast(),
+            SecurityQualityOfService: null(),
+        };
+        // To look at the pipe, whichever way it goes.
+        let mut access = SYNCHRONIZE | FILE_READ_ATTRIBUTES;
+        let mut share = 0;
+        if self.directions.read {
+            access |= GENERIC_READ;
+            share |= FILE_SHARE_WRITE;
+        }
+        if self.directions.write {
+            access |= GENERIC_WRITE;
+            share |= FILE_SHARE_READ;
+        }
+        let (mut kind, read_mode) = match self.mode {
+            PipeMode::Byte => (FILE_PIPE_BYTE_STREAM_TYPE, FILE_PIPE_BYTE_STREAM_MODE),
+            PipeMode::Message => (FILE_PIPE_MESSAGE_TYPE, FILE_PIPE_MESSAGE_MODE),
+        };
+        // Wine 10 has no remote clients, and takes any bit here for the message type.
+        if !self.accept_remote && !is_wine() {
+            kind |= FILE_PIPE_REJECT_REMOTE_CLIENTS;
+        }
+        // What WaitNamedPipe with NMPWAIT_USE_DEFAULT_WAIT waits: CreateNamedPipe's own default, 50 ms in 100 ns.
+        let timeout: i64 = -500_000;
+        let mut handle = null_mut();
+        let mut status = IO_STATUS_BLOCK::default();
+        // SAFETY: the pointers are to locals that outlive the call, the name's buffer to `self.path`, the descriptor to
+        // `self.security`'s; without a synchronous option the handle is an overlapped one.
+        let result = unsafe {
+            NtCreateNamedPipeFile(
+                &mut handle,
+                access,
+                &attributes,
+                &mut status,
+                share,
+                if first { FILE_CREATE } else { FILE_OPEN },
+                0,
+                kind,
+                read_mode,
+                FILE_PIPE_QUEUE_OPERATION,
+                NO_LIMIT,
+                self.input_buffer_size,
+                self.output_buffer_size,
+                &timeout,
+            )
+        };
+        if result < 0 {
+            return Err(from_status(result));
+        }
+        // SAFETY: a new handle that the call has just made.
+        unsafe { owned(handle) }
+    }
+}
+
+/// How a client came to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listening {
+    /// The instance waits; a packet comes to its port.
+    Pending,
+    /// A client is there, or was there and has left something to read. No packet comes.
+    Connected,
+}
+
+/// `ConnectNamedPipe`.
+///
+/// # Safety
+///
+/// As for [`read`].
+pub(crate) unsafe fn listen(
+    pipe: &OwnedHandle,
+    overlapped: *mut Overlapped,
+) -> io::Result<Listening> {
+    // SAFETY: the caller's promise.
+    if unsafe { ConnectNamedPipe(pipe.as_raw_handle(), overlapped.cast()) } != 0 {
+        // An overlapped call "returns zero"; if one ever did not, it would be a success with its packet.
+        return Ok(Listening::Pending);
+    }
+    // SAFETY: reads a number of this thread's.
+    match unsafe { GetLastError() } {
+        ERROR_IO_PENDING => Ok(Listening::Pending),
+        // NO_DATA: it came, wrote, and left. What it wrote is there.
+        ERROR_PIPE_CONNECTED | ERROR_NO_DATA => Ok(Listening::Connected),
+        code => Err(io::Error::from_raw_os_error(code as i32)),
+    }
+}
+
+pub(crate) fn disconnect(pipe: &OwnedHandle) -> io::Result<()> {
+    // SAFETY: an open handle.
+    check(unsafe { DisconnectNamedPipe(pipe.as_raw_handle()) })
+}

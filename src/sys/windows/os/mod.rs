@@ -1,0 +1,35 @@
+//! The system calls of the Windows half: numbers become types and errors, and nothing is decided. A file a subject.
+
+mod basics;
+mod event;
+mod info;
+mod instance;
+mod list;
+mod open;
+mod overlapped;
+mod peer;
+mod pool;
+mod port;
+mod security;
+mod token;
+mod wine;
+
+#[cfg(test)]
+pub(super) use basics::calls;
+pub(super) use basics::{code, is_cancelled, is_end, wide};
+pub(super) use event::{Event, wait_either};
+pub(super) use info::{limit, local, path_of, peek};
+pub(super) use instance::{Instance, Listening, disconnect, listen, nt_path};
+pub(super) use list::list;
+pub(super) use open::{
+    WaitBuffer, exists, full_path, open, open_root, set_message_read_mode, wait_instance,
+    wait_named_pipe,
+};
+pub(super) use overlapped::{Overlapped, Started, cancel, finish, progress, read, write};
+pub(super) use peer::{is_local, peer_pid, peer_session};
+pub(super) use pool::{Thread, flush, run_aside};
+pub(super) use port::{Packet, Port};
+pub(super) use security::{SecurityDescriptor, account, normal_sid, owner, security};
+pub(crate) use token::Impersonation;
+pub(super) use token::{Token, owner_sid, user_sid};
+pub(super) use wine::is_wine;

@@ -1,0 +1,53 @@
+//! The process at the other end.
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+
+use windows_sys::Win32::Foundation::ERROR_PIPE_LOCAL;
+use windows_sys::Win32::System::Pipes::*;
+
+use super::basics::{check, code};
+use super::wine::is_wine;
+
+/// The process at the other end.
+pub(crate) fn peer_pid(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
+    let mut pid = 0;
+    // SAFETY: an open handle, and a local to be written to.
+    check(unsafe {
+        if server {
+            GetNamedPipeClientProcessId(pipe.as_raw_handle(), &mut pid)
+        } else {
+            GetNamedPipeServerProcessId(pipe.as_raw_handle(), &mut pid)
+        }
+    })?;
+    Ok(pid)
+}
+
+/// Whether a server's client is on this machine. Where the system does not tell, it is not.
+pub(crate) fn is_local(pipe: &OwnedHandle) -> bool {
+    let mut name = [0u16; 256];
+    // SAFETY: an open handle, and a buffer of the size that is said, in bytes.
+    let told = unsafe {
+        GetNamedPipeClientComputerNameW(
+            pipe.as_raw_handle(),
+            name.as_mut_ptr(),
+            size_of_val(&name) as u32,
+        )
+    };
+    // ERROR_PIPE_LOCAL. Wine 10 has no remote clients, and does not have the call either.
+    told == 0 && code(&io::Error::last_os_error()) == ERROR_PIPE_LOCAL || is_wine()
+}
+
+/// The session of the process at the other end.
+pub(crate) fn peer_session(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
+    let mut session = 0;
+    // SAFETY: an open handle, and a local to be written to.
+    check(unsafe {
+        if server {
+            GetNamedPipeClientSessionId(pipe.as_raw_handle(), &mut session)
+        } else {
+            GetNamedPipeServerSessionId(pipe.as_raw_handle(), &mut session)
+        }
+    })?;
+    Ok(session)
+}

@@ -1,0 +1,176 @@
+//! Security descriptors and SIDs.
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::ptr::{null, null_mut};
+
+use windows_sys::Win32::Foundation::*;
+use windows_sys::Win32::Security::Authorization::*;
+use windows_sys::Win32::Security::*;
+
+use super::basics::{check, take_text, wide};
+
+/// A security descriptor that the system made.
+#[derive(Debug)]
+pub(crate) struct SecurityDescriptor(pub(super) PSECURITY_DESCRIPTOR);
+
+// SAFETY: a block of memory that is nobody else's and that nothing writes to.
+unsafe impl Send for SecurityDescriptor {}
+// SAFETY: as above.
+unsafe impl Sync for SecurityDescriptor {}
+
+impl SecurityDescriptor {
+    pub(crate) fn parse(sddl: &str) -> io::Result<SecurityDescriptor> {
+        let sddl = wide(sddl);
+        let mut descriptor = null_mut();
+        // SAFETY: a string that ends with NUL, and a local to be written to.
+        check(unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                sddl.as_ptr(),
+                SDDL_REVISION_1,
+                &mut descriptor,
+                null_mut(),
+            )
+        })?;
+        Ok(SecurityDescriptor(descriptor))
+    }
+}
+
+impl Drop for SecurityDescriptor {
+    fn drop(&mut self) {
+        // SAFETY: from LocalAlloc, as ConvertStringSecurityDescriptorToSecurityDescriptor says, and freed once.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// What `GetSecurityInfo` allocates.
+struct Security {
+    descriptor: SecurityDescriptor,
+    owner: PSID,
+}
+
+fn security_info(pipe: &OwnedHandle, parts: u32) -> io::Result<Security> {
+    let (mut owner, mut descriptor) = (null_mut(), null_mut());
+    // SAFETY: an open handle, and locals to be written to.
+    let code = unsafe {
+        GetSecurityInfo(
+            pipe.as_raw_handle(),
+            SE_KERNEL_OBJECT,
+            parts,
+            &mut owner,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            &mut descriptor,
+        )
+    };
+    if code != ERROR_SUCCESS {
+        return Err(io::Error::from_raw_os_error(code as i32));
+    }
+    Ok(Security {
+        descriptor: SecurityDescriptor(descriptor),
+        owner,
+    })
+}
+
+/// The SID of the pipe's owner, as text.
+pub(crate) fn owner(pipe: &OwnedHandle) -> io::Result<String> {
+    let security = security_info(pipe, OWNER_SECURITY_INFORMATION)?;
+    if security.owner.is_null() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the system does not tell the pipe's owner",
+        ));
+    }
+    // SAFETY: a SID in the descriptor, which is still there.
+    unsafe { sid_text(security.owner) }
+}
+
+/// The pipe's security descriptor, in SDDL.
+pub(crate) fn security(pipe: &OwnedHandle) -> io::Result<String> {
+    const PARTS: u32 = OWNER_SECURITY_INFORMATION
+        | GROUP_SECURITY_INFORMATION
+        | DACL_SECURITY_INFORMATION
+        | LABEL_SECURITY_INFORMATION;
+    let security = security_info(pipe, PARTS)?;
+    let mut text = null_mut();
+    // SAFETY: a descriptor, and a local to be written to.
+    check(unsafe {
+        ConvertSecurityDescriptorToStringSecurityDescriptorW(
+            security.descriptor.0,
+            SDDL_REVISION_1,
+            PARTS,
+            &mut text,
+            null_mut(),
+        )
+    })?;
+    // SAFETY: the call has made a string.
+    Ok(unsafe { take_text(text) })
+}
+
+/// A SID in the form of S-1-…, whichever it was given in.
+pub(crate) fn normal_sid(sid: &str) -> io::Result<String> {
+    let sid = Sid::parse(sid)?;
+    // SAFETY: a valid SID.
+    unsafe { sid_text(sid.0) }
+}
+
+/// A SID that the system made.
+struct Sid(PSID);
+
+impl Sid {
+    fn parse(text: &str) -> io::Result<Sid> {
+        let text = wide(text);
+        let mut sid = null_mut();
+        // SAFETY: a string that ends with NUL, and a local to be written to.
+        check(unsafe { ConvertStringSidToSidW(text.as_ptr(), &mut sid) })?;
+        Ok(Sid(sid))
+    }
+}
+
+impl Drop for Sid {
+    fn drop(&mut self) {
+        // SAFETY: from LocalAlloc, as ConvertStringSidToSid says, and freed once.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// # Safety
+///
+/// `sid` is a valid SID.
+pub(super) unsafe fn sid_text(sid: PSID) -> io::Result<String> {
+    let mut text = null_mut();
+    // SAFETY: the caller's promise, and a local to be written to.
+    check(unsafe { ConvertSidToStringSidW(sid, &mut text) })?;
+    // SAFETY: the call has made a string.
+    Ok(unsafe { take_text(text) })
+}
+
+/// The account of a SID, as `DOMAIN\user`.
+pub(crate) fn account(sid: &str) -> io::Result<String> {
+    let sid = Sid::parse(sid)?;
+    // The longest that there are have 256 characters (UNLEN, DNLEN).
+    let (mut name, mut domain) = ([0u16; 260], [0u16; 260]);
+    let (mut name_length, mut domain_length) = (name.len() as u32, domain.len() as u32);
+    let mut kind = 0;
+    // SAFETY: a valid SID, and buffers of the lengths that are said.
+    check(unsafe {
+        LookupAccountSidW(
+            null(),
+            sid.0,
+            name.as_mut_ptr(),
+            &mut name_length,
+            domain.as_mut_ptr(),
+            &mut domain_length,
+            &mut kind,
+        )
+    })?;
+    let text = |buffer: &[u16], length: u32| {
+        String::from_utf16_lossy(buffer.get(..length as usize).unwrap_or(buffer))
+    };
+    let name = text(&name, name_length);
+    Ok(match text(&domain, domain_length) {
+        domain if domain.is_empty() => name,
+        domain => format!(r"{domain}\{name}"),
+    })
+}
