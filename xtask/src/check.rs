@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use crate::house;
 use crate::lab::Lab;
 use crate::place::Place;
 use crate::process;
@@ -24,6 +25,13 @@ const OTHERS: [&str; 4] = [
 
 const EVERYTHING: [&str; 3] = ["--workspace", "--all-targets", "--all-features"];
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
+
+/// What is read and not compiled: done in a second.
+pub fn house(place: &Place) -> Result<ExitCode> {
+    let mut report = Report::default();
+    report.rules(place);
+    Ok(report.end(place))
+}
 
 pub fn run(place: &Place) -> Result<ExitCode> {
     let mut report = Report::default();
@@ -164,6 +172,12 @@ impl Report {
                 ui::fail(&format!("{error:#}"));
                 self.failed.push(what.to_owned());
             }
+        }
+    }
+
+    fn rules(&mut self, place: &Place) {
+        for (what, result) in house::rules(place) {
+            self.decide(what, result);
         }
     }
 

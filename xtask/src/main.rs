@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod dotnet;
+mod house;
 mod lab;
 mod place;
 mod process;
@@ -24,7 +25,8 @@ usage: cargo xtask CHORE
   demo             Rust and C# talk over one pipe, in all four pairings
   demo --windows   the same on Windows: Wine, with .NET for Windows
   test             all tests, here and on Windows under Wine, with .NET at the other end
-  check            formatting, lints, docs, and a type check for the other systems
+  house            the rules of the house that no compiler knows: imports, length of files, unsafe
+  check            those; formatting, lints, docs, and a type check for the other systems
 
 Everything is kept under target/, and set up once: the first run takes minutes, the next ones do not.
 ";
@@ -49,6 +51,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["demo"] => demo::run(&place),
         ["demo", "--windows"] => demo::run_windows(&place),
         ["test"] => test::run(&place),
+        ["house"] => check::house(&place),
         ["check"] => check::run(&place),
         [] | ["help" | "-h" | "--help"] => {
             print!("{USAGE}");

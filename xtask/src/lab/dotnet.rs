@@ -7,7 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Lab, packages};
+use super::packages;
+use super::steps::Lab;
 use crate::place::find_program;
 use crate::process::output;
 

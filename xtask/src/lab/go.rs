@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Lab, packages};
+use super::packages;
+use super::steps::Lab;
 
 pub fn peer_windows(lab: &Lab) -> Result<PathBuf> {
     let source = lab.place.root.join("interop/go");

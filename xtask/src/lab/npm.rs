@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Lab, dotnet, packages, peers};
+use super::steps::Lab;
+use super::{csharp, dotnet, packages};
 use crate::process::output;
 
 /// One file of a package, with the hash that the package must have.
@@ -61,7 +62,7 @@ pub fn net_10(lab: &Lab) -> Result<PathBuf> {
     let references = dotnet::assemblies(&dotnet::fetch(lab, &dotnet::NET_CORE_3)?)?;
     let made = lab.step(NET_10.name, &recipe, |dir| {
         NET_10.fetch(lab, dir)?;
-        peers::compile_one(lab, "library", &source, &dir.join("Run.dll"), &references)?;
+        csharp::compile(lab, "library", &source, &dir.join("Run.dll"), &references)?;
         fs::write(dir.join("dotnet"), script)?;
         dotnet::runnable(&dir.join("dotnet"))
     })?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 
-use super::Lab;
+use super::steps::Lab;
 use crate::place::{find_program, is_debian, is_root};
 use crate::process::output;
 use crate::ui;

@@ -7,21 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::dotnet::{self, Installed};
-use super::{Lab, npm, packages};
+use super::steps::Lab;
+use super::{csharp, npm, packages};
 use crate::dotnet::Dotnet;
-use crate::place::find_program;
 use crate::ui;
 
 const PROGRAMS: [&str; 3] = ["Server", "Client", "Peer"];
-
-/// What the programs use of .NET, by its assemblies' names.
-const REFERENCES: [&str; 5] = [
-    "System.Private.CoreLib",
-    "System.Runtime",
-    "System.Console",
-    "System.IO.Pipes",
-    "System.Runtime.Extensions",
-];
 
 /// Runs the programs on whatever .NET there is, newer than the one they are compiled against included.
 const RUNTIME_CONFIG: &str = r#"{
@@ -105,7 +96,7 @@ fn compile(lab: &Lab) -> Result<PathBuf> {
         fs::create_dir(&mono)?;
         for program in PROGRAMS {
             let source = source(lab, program);
-            compile_one(
+            csharp::compile(
                 lab,
                 "exe",
                 &source,
@@ -131,28 +122,6 @@ fn compile(lab: &Lab) -> Result<PathBuf> {
     })
 }
 
-/// Compiles an "exe" or a "library" for .NET with Mono's compiler.
-pub fn compile_one(
-    lab: &Lab,
-    kind: &str,
-    source: &Path,
-    out: &Path,
-    references: &Path,
-) -> Result<()> {
-    if find_program("mcs").is_none() {
-        packages::install(lab, &["mono-mcs"]).context("there is no C# compiler here")?;
-    }
-    let mut mcs = Command::new("mcs");
-    mcs.args(["-nostdlib", "-noconfig", "-langversion:5", "-warnaserror"])
-        // Its surprise at assemblies that forward types to one another.
-        .arg("-nowarn:1702");
-    mcs.arg(format!("-target:{kind}"));
-    output_and_references(&mut mcs, out, references);
-    mcs.arg(source);
-    let name = source.file_name().unwrap_or_default().to_string_lossy();
-    lab.logged(&mut mcs, &format!("compiling {name}"), "programs")
-}
-
 /// Compiles with the SDK's own compiler, without the restore of a project, which would want a package source.
 fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>> {
     let Some((compiler, references)) = &installed.compiler else {
@@ -164,7 +133,11 @@ fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>>
             let mut csc = Command::new(&installed.program);
             csc.arg(compiler)
                 .args(["-nologo", "-nostdlib", "-noconfig", "-langversion:5"]);
-            output_and_references(&mut csc, &dir.join(format!("{program}.dll")), references);
+            csharp::output_and_references(
+                &mut csc,
+                &dir.join(format!("{program}.dll")),
+                references,
+            );
             csc.arg(source(lab, program));
             lab.logged(&mut csc, &format!("compiling {program}.cs"), "programs")?;
             configure(dir, program)?;
@@ -172,14 +145,6 @@ fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>>
         Ok(())
     })?;
     Ok(Some(made))
-}
-
-fn output_and_references(compiler: &mut Command, out: &Path, references: &Path) {
-    compiler.arg(format!("-out:{}", out.display()));
-    for name in REFERENCES {
-        let path = references.join(format!("{name}.dll"));
-        compiler.arg(format!("-r:{}", path.display()));
-    }
 }
 
 fn configure(dir: &Path, program: &str) -> Result<()> {

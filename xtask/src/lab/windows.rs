@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Lab, packages, remove};
+use super::packages;
+use super::steps::{Lab, remove};
 use crate::place::{is_root, os_release};
 use crate::process::output;
 use crate::toolchain::{Toolchain, WINDOWS};
