@@ -1,5 +1,5 @@
-//! The places that `relay` and `tap` know: `pipe:NAME`, `unix:PATH`, `tcp:HOST:PORT`, `exec:COMMAND LINE`, `stdio`, and
-//! `assuan:FILE`, which is where GnuPG for Windows has no socket.
+//! The places that one can go to: `pipe:NAME`, `unix:PATH`, `tcp:HOST:PORT`, `exec:COMMAND LINE`, `mux:COMMAND LINE`,
+//! `stdio`, and `assuan:FILE`, which is where GnuPG for Windows has no socket. A bare name or a path is a pipe.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use crate::args::{Carry, Dial};
 use crate::end::End;
 use crate::failure::{self, Failure};
+use crate::options::{Carry, Dial};
 use crate::program::Program;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Address {
     Unix(OsString),
     Tcp(String),
     Exec(Program),
+    /// One program for all clients, with `npipe mux` at its other end.
+    Mux(Program),
     Stdio,
     /// A file with a port of this machine and a secret for whoever connects to it.
     Assuan(OsString),
@@ -36,49 +38,90 @@ impl Address {
         if text.eq_ignore_ascii_case("stdio") || text == "-" {
             return Ok(Address::Stdio);
         }
-        if let Some(name) = after(text, "pipe:") {
-            return non_empty(name, "a pipe's name, as in pipe:mypipe").map(Address::Pipe);
-        }
-        if let Some(path) = after(text, "unix:") {
-            return unix(path);
-        }
-        if let Some(place) = after(text, "tcp:") {
-            return tcp(place.to_str().unwrap_or_default());
-        }
-        if let Some(file) = after(text, "assuan:") {
-            return non_empty(
-                file,
+        let Some(word) = scheme(text) else {
+            return bare(text).map(Address::Pipe);
+        };
+        let rest = rest(text, word);
+        match word.to_ascii_lowercase().as_str() {
+            "pipe" => non_empty(rest, "a pipe's name, as in pipe:mypipe").map(Address::Pipe),
+            "npipe" => Ok(Address::Pipe(text.to_owned())),
+            "unix" => unix(rest),
+            "tcp" => tcp(rest.to_str().unwrap_or_default()),
+            "assuan" => non_empty(
+                rest,
                 "a file, as in assuan:C:/Users/me/AppData/Local/gnupg/S.gpg-agent",
             )
-            .map(Address::Assuan);
+            .map(Address::Assuan),
+            "exec" => command_line(&rest).map(Address::Exec),
+            "mux" => command_line(&rest).map(Address::Mux),
+            _ => Err(format!(
+                "there is no {word}: give {SCHEMES}; pipe:{} if that is a pipe's name",
+                text.to_string_lossy()
+            )),
         }
-        if let Some(line) = after(text, "exec:") {
-            let line = line.to_str().ok_or("the command line is not Unicode")?;
-            return Program::parse(line).map(Address::Exec);
-        }
-        non_empty(text.to_owned(), "an address").map(Address::Pipe)
     }
 }
 
-/// What follows `kind`, in whatever case, at the beginning of `text`.
-fn after(text: &OsStr, kind: &str) -> Option<OsString> {
-    let start = text.as_encoded_bytes().get(..kind.len())?;
-    start
-        .eq_ignore_ascii_case(kind.as_bytes())
-        .then(|| rest(text, kind.len()))
+const SCHEMES: &str = "pipe:NAME, unix:PATH, tcp:HOST:PORT, exec:COMMAND LINE, mux:COMMAND LINE, \
+                       stdio or assuan:FILE";
+
+/// The word before the first colon, if nothing but a word is there. (`\\.\pipe\a:b` and `/tmp/a:b` begin with none.)
+fn scheme(text: &OsStr) -> Option<&str> {
+    let bytes = text.as_encoded_bytes();
+    let colon = bytes.iter().position(|&byte| byte == b':')?;
+    let word = std::str::from_utf8(&bytes[..colon]).ok()?;
+    let is_word = |c: char| c.is_alphanumeric() || "+-._".contains(c);
+    (!word.is_empty() && word.chars().all(is_word)).then_some(word)
 }
 
-/// What follows so many ASCII characters.
+/// A name as it is, but for a relative path: that is found from here, whoever uses it.
+fn bare(text: &OsStr) -> Result<OsString, String> {
+    let bytes = text.as_encoded_bytes();
+    let is_relative = [&b"./"[..], b"../"]
+        .iter()
+        .any(|start| bytes.starts_with(start));
+    if !is_relative {
+        if text.is_empty() {
+            return Err("a name is needed, or an address".into());
+        }
+        return Ok(text.to_owned());
+    }
+    if cfg!(windows) {
+        return Err(
+            "a path is for Unix systems; on Windows a pipe has a name, as in mypipe".into(),
+        );
+    }
+    let path = std::path::absolute(text).map_err(|e| e.to_string())?;
+    Ok(path.into_os_string())
+}
+
+fn command_line(line: &OsStr) -> Result<Program, String> {
+    Program::parse(line.to_str().ok_or("the command line is not Unicode")?)
+}
+
+/// The name of a pipe, where nothing else will do.
+pub fn pipe_name() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|text| match Address::parse(&text) {
+        Ok(Address::Pipe(name) | Address::Unix(name)) => Ok(name),
+        // The library says what is wrong with no name at all.
+        _ if text.is_empty() => Ok(text),
+        Ok(_) => Err("this takes a pipe: give its name, pipe:NAME or a path".to_owned()),
+        Err(wrong) => Err(wrong),
+    })
+}
+
+/// What follows the word and its colon.
 #[cfg(unix)]
-fn rest(text: &OsStr, length: usize) -> OsString {
+fn rest(text: &OsStr, word: &str) -> OsString {
     use std::os::unix::ffi::OsStrExt;
-    OsStr::from_bytes(&text.as_bytes()[length..]).to_owned()
+    OsStr::from_bytes(&text.as_bytes()[word.len() + 1..]).to_owned()
 }
 
 #[cfg(windows)]
-fn rest(text: &OsStr, length: usize) -> OsString {
+fn rest(text: &OsStr, word: &str) -> OsString {
     use std::os::windows::ffi::{OsStrExt, OsStringExt};
-    OsString::from_wide(&text.encode_wide().skip(length).collect::<Vec<_>>())
+    let skipped = word.encode_utf16().count() + 1;
+    OsString::from_wide(&text.encode_wide().skip(skipped).collect::<Vec<_>>())
 }
 
 fn non_empty(text: OsString, what: &str) -> Result<OsString, String> {
@@ -112,6 +155,7 @@ impl fmt::Display for Address {
             Address::Unix(path) => write!(f, "unix:{}", path.to_string_lossy()),
             Address::Tcp(place) => write!(f, "tcp:{place}"),
             Address::Exec(program) => write!(f, "exec:{program}"),
+            Address::Mux(program) => write!(f, "mux:{program}"),
             Address::Stdio => f.write_str("stdio"),
             Address::Assuan(file) => write!(f, "assuan:{}", file.to_string_lossy()),
         }
@@ -130,6 +174,9 @@ impl Address {
             Address::Tcp(place) => dial_tcp(place, how).map(End::Tcp),
             Address::Assuan(file) => dial_assuan(file, how).map(End::Tcp),
             Address::Exec(program) => program.start().map(End::Program),
+            Address::Mux(_) => Err(Failure::usage(format!(
+                "connect {self}: mux: is for relay and tap, which have many clients; give exec: for one"
+            ))),
             Address::Stdio => End::stdio(carry.message),
         }
     }
@@ -175,7 +222,7 @@ fn dial_assuan(file: &OsStr, how: &Dial) -> failure::Result<TcpStream> {
 fn dial_tcp(place: &str, how: &Dial) -> failure::Result<TcpStream> {
     let what = || format!("connect tcp:{place}");
     let until = how
-        .timeout
+        .timeout()
         .0
         .and_then(|time| Instant::now().checked_add(time));
     loop {
@@ -199,7 +246,7 @@ fn dial_tcp(place: &str, how: &Dial) -> failure::Result<TcpStream> {
                 format!(
                     "{}: no server came within {}; give it longer with --timeout",
                     what(),
-                    how.timeout
+                    how.timeout()
                 ),
             ),
             ErrorKind::ConnectionRefused => Failure::new(
@@ -214,7 +261,7 @@ fn dial_tcp(place: &str, how: &Dial) -> failure::Result<TcpStream> {
                 format!(
                     "{}: no answer within {}; give it longer with --timeout",
                     what(),
-                    how.timeout
+                    how.timeout()
                 ),
             ),
             _ => Failure::io(what(), &error).advise("see that host and port are right"),
@@ -255,7 +302,11 @@ mod tests {
             ("PIPE:mypipe", "pipe:mypipe"),
             (r"\\.\pipe\mypipe", r"pipe:\\.\pipe\mypipe"),
             ("npipe:////./pipe/mypipe", "pipe:npipe:////./pipe/mypipe"),
-            ("ü:mypipe", "pipe:ü:mypipe"),
+            (r"\\.\pipe\a:b", r"pipe:\\.\pipe\a:b"),
+            ("/tmp/a:b", "pipe:/tmp/a:b"),
+            ("a b:c", "pipe:a b:c"),
+            ("pipe:tpc:80", "pipe:tpc:80"),
+            ("mux:ssh host npipe mux x", "mux:ssh host npipe mux x"),
             ("assuan:S.gpg-agent", "assuan:S.gpg-agent"),
             ("tcp:localhost:80", "tcp:localhost:80"),
             ("tcp:[::1]:80", "tcp:[::1]:80"),
@@ -275,6 +326,11 @@ mod tests {
             "assuan:",
             "exec:",
             "exec:\"a",
+            "mux:",
+            "tpc:127.0.0.1:80",
+            "TCP-LISTEN:18080,fork",
+            "ü:mypipe",
+            "C:x",
         ] {
             assert!(Address::parse(OsStr::new(text)).is_err(), "{text}");
         }

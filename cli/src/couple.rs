@@ -16,12 +16,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::args::Ways;
 use crate::end::{End, HalfClose};
 use crate::failure::{self, Failure};
-
-/// What a copying thread needs on its stack, with room to spare: thousands of them may run.
-pub const STACK: usize = 256 * 1024;
+use crate::options::Ways;
+use crate::threads::STACK;
 
 /// How long an end that has been told of the end may take to close by itself.
 const LINGER: Duration = Duration::from_secs(1);

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use npipe::{ListenOptions, PipeListener};
 
-use crate::args::Patience;
-use crate::couple::STACK;
 use crate::end::End;
 use crate::failure::{self, Failure};
+use crate::options::Patience;
 use crate::say;
 use crate::signals::Guarded;
+use crate::threads::STACK;
 
 #[derive(Debug)]
 pub enum Door {

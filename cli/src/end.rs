@@ -8,13 +8,10 @@ use std::time::{Duration, Instant};
 
 use npipe::{PipeMode, PipeStream};
 
-use crate::args::Framing;
 use crate::failure::{self, Failure};
+use crate::options::Framing;
 use crate::program::Running;
-use crate::stdin::{self, Feed};
-
-/// What is read at once where there are no messages.
-pub const BUFFER: usize = 64 * 1024;
+use crate::stdin::{self, BUFFER, Feed};
 
 /// One thread may read from it while another writes.
 #[derive(Debug)]

@@ -1,34 +1,37 @@
 //! `npipe`: the command for named pipes, the same on Windows and Unix.
 //!
-//! Each subcommand is a file in `commands/`. What they share: `args` reads what was typed, `address` and `door` say
-//! where clients come from and go to, `end` is one end of a connection, `couple` copies between two of them,
-//! `failure` is how a run that failed says so.
+//! `cli` reads what was typed; each subcommand is a file in `commands/`. What they share stands below them: `options` has
+//! the groups of options, `address` and `door` say where clients come from and go to, `end` is one end of a connection,
+//! `couple` copies between two of them, `failure` is how a run that failed says so. No two files import each other.
 
 #![forbid(unsafe_code)]
 
 mod address;
-mod args;
+mod cli;
 mod commands;
 mod couple;
 mod door;
 mod end;
 mod failure;
 mod look;
+mod options;
 mod program;
 mod progress;
 mod say;
 mod sibling;
 mod signals;
 mod stdin;
+mod threads;
+mod transfer;
 
 use std::process::ExitCode;
 
+use clap::Parser;
 use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as MISSING;
-use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
-    let cli = match args::Cli::try_parse() {
-        Ok(cli) => cli,
+    let typed = match cli::Cli::try_parse() {
+        Ok(typed) => typed,
         // No command at all is answered with all of them.
         Err(error) if error.use_stderr() && error.kind() != MISSING => {
             return failure::Failure::typed(&error).report();
@@ -46,8 +49,8 @@ fn main() -> ExitCode {
             };
         }
     };
-    say::set_level(cli.quiet, cli.verbose);
-    match commands::run(cli.command, args::Cli::command) {
+    say::set_level(typed.quiet, typed.verbose);
+    match typed.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

@@ -153,7 +153,7 @@ impl Drop for Running {
         };
         // Where no thread can be had it stays a zombie, and nothing else is harmed.
         let _ = std::thread::Builder::new()
-            .stack_size(crate::couple::STACK)
+            .stack_size(crate::threads::STACK)
             .spawn(wait);
     }
 }

@@ -38,3 +38,25 @@ pub fn detail(line: impl fmt::Display) {
         error(line);
     }
 }
+
+/// A name as it can be shown: whoever made it may have put a terminal's commands into it.
+pub fn plain(name: &str) -> String {
+    name.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = escaped.is_none().then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_gives_a_terminal_no_commands() {
+        assert_eq!(plain("my pipe ü"), "my pipe ü");
+        assert_eq!(plain("a\u{1b}[2J\n"), "a\\u{1b}[2J\\n");
+    }
+}

@@ -4,9 +4,11 @@ use std::io::{self, BufRead, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::args::Framing;
-use crate::end::BUFFER;
+use crate::options::Framing;
 use crate::say;
+
+/// What is read at once where there are no messages.
+pub const BUFFER: usize = 64 * 1024;
 
 /// Std's own buffer is passed by where `buffer` is larger; console input on Windows comes as UTF-8.
 pub fn read(buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,13 +1,12 @@
 //! `npipe connect NAME`: stdin to the pipe, the pipe to stdout.
 
-use std::ffi::OsString;
-
 use clap::Args;
-use npipe::PipeMode;
 
-use crate::args::{Dial, Transfer};
+use crate::address::Address;
 use crate::end::End;
 use crate::failure::{self, Failure};
+use crate::options::Dial;
+use crate::transfer::Transfer;
 
 const EXAMPLES: &str = r"Examples:
   npipe connect mypipe
@@ -22,8 +21,9 @@ the end. Nothing that was sent or received is lost.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Connect {
-    /// The pipe
-    name: OsString,
+    /// The pipe, or an address as in relay
+    #[arg(value_parser = Address::parser())]
+    name: Address,
 
     #[command(flatten)]
     dial: Dial,
@@ -34,18 +34,23 @@ pub struct Connect {
 
 impl Connect {
     pub fn run(self) -> failure::Result {
-        let options = self
-            .dial
-            .options()
-            .access(self.transfer.carry.access.into());
-        let stream = options.connect(&self.name).map_err(|e| Failure::pipe(&e))?;
-        if self.transfer.carry.message.is_some() && stream.mode() == PipeMode::Byte {
+        if self.name == Address::Stdio {
+            return Err(Failure::usage(
+                "connect stdio: that is this end; give the pipe that it is connected to",
+            ));
+        }
+        let carry = &self.transfer.carry;
+        let far = self.name.dial(&self.dial, carry)?;
+        if carry.message.is_some() && !far.has_messages() {
+            let what = match far {
+                End::Pipe(_) => "a byte pipe, which has no messages",
+                _ => "a stream of bytes, which has no messages",
+            };
             return Err(Failure::usage(format!(
-                "connect {}: this is a byte pipe, which has no messages; leave --message out",
-                stream.peer_addr()
+                "connect {}: this is {what}; leave --message out",
+                far.name()
             )));
         }
-        self.transfer
-            .run(End::stdio(self.transfer.carry.message)?, End::Pipe(stream))
+        self.transfer.run(End::stdio(carry.message)?, far)
     }
 }

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
 use npipe::{CancelToken, ConnectOptions, ListenOptions, PipeName, PipeState, PipeStream};
 
+use crate::address::pipe_name;
 use crate::failure::{self, Failure};
 use crate::sibling::{self, Sibling};
 use crate::signals::Guarded;
@@ -29,6 +30,7 @@ const EXAMPLES: &str = r"Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Demo {
     /// The pipe [default: one of its own; mypipe with --as]
+    #[arg(value_parser = pipe_name())]
     name: Option<OsString>,
 
     /// Be the server or the client alone, and wait for the other

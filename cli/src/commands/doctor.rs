@@ -7,9 +7,11 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use npipe::{PipeMode, PipeName, PipeStream};
 
-use crate::args::{Dial, Ways};
+use crate::address::pipe_name;
 use crate::failure::{self, Failure};
-use crate::look::{self, Look, Place, Process, mode_word, plain};
+use crate::look::{self, Place, mode_word};
+use crate::options::{Dial, Ways};
+use crate::say::plain;
 
 const EXAMPLES: &str = r"Examples:
   npipe doctor mypipe
@@ -22,6 +24,7 @@ It connects, if it can, and leaves at once. Its exit code is that of connect.";
 #[command(after_help = EXAMPLES)]
 pub struct Doctor {
     /// The pipe
+    #[arg(value_parser = pipe_name())]
     name: OsString,
 
     /// Whether your program wants messages
@@ -103,7 +106,7 @@ impl Doctor {
                 .peer_identity()
                 .map(|user| format!(", of {}", look::identity(&user)))
                 .unwrap_or_default();
-            report.good(format!("the server is {}{user}", Process::of(id)))?;
+            report.good(format!("the server is {}{user}", look::process(id)))?;
         }
         match (stream.mode(), self.message) {
             (PipeMode::Byte, true) => {
@@ -131,14 +134,14 @@ impl Doctor {
         match error.kind() {
             ErrorKind::NotFound => self.absent(report, name),
             ErrorKind::TimedOut => {
-                let look = Look::at(&self.name, name);
+                let look = look::at(&self.name, name);
                 if look.place == Place::Absent || look.place == Place::Stale {
                     return self.absent(report, name);
                 }
                 report.bad(format!(
                     "there is a server, and it took no connection within {}: it is stuck, or serves as many clients \
                      as it allows",
-                    self.dial.timeout
+                    self.dial.timeout()
                 ))?;
                 if let Some(server) = &look.server {
                     report.hint(format!("the server is {server}: look at what it does"))?;
@@ -160,7 +163,7 @@ impl Doctor {
     fn absent(&self, report: &mut Report, name: &PipeName) -> failure::Result {
         use crate::look::{Barrier, barrier, elsewhere};
         let path = name.os_path();
-        let look = Look::at(&self.name, name);
+        let look = look::at(&self.name, name);
         match barrier(path) {
             Some(Barrier::NoDirectory(directory)) => {
                 report.bad(format!(
@@ -240,7 +243,7 @@ impl Doctor {
                 .hint("let the server put its pipe elsewhere, or this user into that directory");
         }
         let me = me();
-        let look = Look::at(&self.name, name);
+        let look = look::at(&self.name, name);
         match (&look.owner, look.permissions) {
             (Some(owner), Some(bits)) => {
                 report.bad(format!(

@@ -7,9 +7,10 @@ use clap::Args;
 use npipe::{PipeName, PipeStream};
 use serde::Serialize;
 
-use crate::args::Dial;
+use crate::address::pipe_name;
 use crate::failure::{self, Failure};
 use crate::look::{self, Look, Place, Process, mode_word};
+use crate::options::Dial;
 use crate::say;
 
 const EXAMPLES: &str = r"Examples:
@@ -29,6 +30,7 @@ null is unknown.";
 #[command(after_help = EXAMPLES)]
 pub struct Info {
     /// The pipe
+    #[arg(value_parser = pipe_name())]
     name: OsString,
 
     /// Connect to it too, to see what shows only then
@@ -66,7 +68,7 @@ impl Info {
     pub fn run(self) -> failure::Result {
         let address = PipeName::new(&self.name).map_err(|e| Failure::pipe(&e))?;
         let name = self.name.to_string_lossy().into_owned();
-        let mut known = Known::from(name, &address, Look::at(&self.name, &address));
+        let mut known = Known::from(name, &address, look::at(&self.name, &address));
         if self.connect {
             let stream = self
                 .dial
@@ -163,7 +165,7 @@ impl Known {
             self.permissions = Some(security);
         }
         if let Ok(id) = stream.peer_pid() {
-            self.set_server(Some(Process::of(id)));
+            self.set_server(Some(look::process(id)));
         }
         if let Ok(identity) = stream.peer_identity() {
             self.server_user = Some(look::identity(&identity));

@@ -9,8 +9,7 @@ use npipe::{PipeEntry, PipeState};
 use serde::Serialize;
 
 use crate::failure::{self, Failure};
-use crate::look::plain;
-use crate::say;
+use crate::say::{self, plain};
 
 const EXAMPLES: &str = r"Examples:
   npipe list

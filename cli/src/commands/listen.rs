@@ -5,14 +5,16 @@ use std::ffi::OsString;
 use clap::Args;
 use npipe::Direction;
 
-use crate::args::{Patience, Serve, Transfer, Ways};
+use crate::address::pipe_name;
 use crate::couple::{Terms, couple};
 use crate::door::Door;
 use crate::end::End;
 use crate::failure::{self, Failure};
+use crate::options::{Patience, Serve, Ways};
 use crate::program::Program;
 use crate::say;
 use crate::stdin::Feed;
+use crate::transfer::Transfer;
 
 const EXAMPLES: &str = r"Examples:
   npipe listen mypipe > got    from: npipe connect --exit-on-eof mypipe < file
@@ -27,6 +29,7 @@ A program gets its client as stdin and stdout; --exec takes all that follows it.
 #[command(after_help = EXAMPLES)]
 pub struct Listen {
     /// The pipe
+    #[arg(value_parser = pipe_name())]
     name: OsString,
 
     /// Serve one client after another, until Ctrl-C

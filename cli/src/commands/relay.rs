@@ -6,11 +6,11 @@ use clap::Args;
 use npipe::Direction;
 
 use crate::address::Address;
-use crate::args::{Carry, Dial, Patience, Serve, Ways};
 use crate::couple::{Outcome, Terms, Watch, Way, couple};
 use crate::door::Door;
 use crate::end::End;
 use crate::failure::{self, Failure};
+use crate::options::{Carry, Dial, Patience, Serve, Ways};
 use crate::progress::{Progress, stdin_size};
 use crate::say;
 
@@ -126,7 +126,7 @@ impl Relay {
             Address::Tcp(place) => Door::tcp(place).map(Some),
             // These are their own one client.
             Address::Exec(_) | Address::Stdio => Ok(None),
-            Address::Assuan(_) => Err(Failure::usage(format!(
+            Address::Mux(_) | Address::Assuan(_) => Err(Failure::usage(format!(
                 "{}: clients cannot come from there; give it as TO",
                 self.from
             ))),

@@ -14,10 +14,10 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::address::Address;
-use crate::args::{Carry, Dial, Serve};
 use crate::commands::relay::{self, Relay};
 use crate::couple::{Watch, Way};
 use crate::failure::{self, Failure};
+use crate::options::{Carry, Dial, Serve};
 
 const EXAMPLES: &str = r"Examples:
   npipe tap front mypipe               then let the client connect to `front`

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use npipe::{PipeMode, PipeName};
 
-use super::{Look, Place, Process, User};
+use super::facts::{Look, Place, Process, User};
 
 pub fn look_closer(name: &PipeName, look: &mut Look) {
     let path = name.os_path();
@@ -86,7 +86,10 @@ fn holder(inode: u64) -> Option<Process> {
             .flatten()
             .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|link| link == wanted));
         if holds {
-            return Some(Process::of(id));
+            return Some(Process {
+                id,
+                program: program(id),
+            });
         }
     }
     None

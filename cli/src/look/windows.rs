@@ -5,7 +5,7 @@ use std::process::Command;
 
 use npipe::PipeName;
 
-use super::Look;
+use super::facts::Look;
 
 pub fn look_closer(name: &PipeName, look: &mut Look) {
     // Where they cannot be listed (Wine), the state has to do.

@@ -24,7 +24,7 @@ fn wrong_usage_is_2() {
     fails(
         &["connect", "--timeout", "soon", "x"],
         2,
-        &["500ms, 5s, 2m"],
+        &["500ms, 5s, 1m30s"],
     );
     fails(
         &["connect", "anonymous"],
@@ -253,4 +253,39 @@ fn not_the_expected_server_is_5() {
         &[&name, "somebody else has taken the name"],
     );
     fails(&["connect", "--expect-server", "somebody", &name], 2, &[]);
+}
+
+#[test]
+fn a_word_and_a_colon_are_a_scheme() {
+    let _watchdog = watchdog();
+    let schemes = [
+        "there is no ",
+        "pipe:NAME",
+        "tcp:HOST:PORT",
+        "mux:COMMAND LINE",
+    ];
+    for address in ["tpc:127.0.0.1:80", "TCP-LISTEN:18080,fork", "pip:x"] {
+        fails(&["relay", address, "x"], 2, &schemes);
+        fails(&["relay", "x", address], 2, &schemes);
+        fails(&["tap", "x", address], 2, &schemes);
+        fails(&["connect", address], 2, &schemes);
+        fails(&["listen", address], 2, &schemes);
+    }
+    fails(&["listen", "tcp:127.0.0.1:80"], 2, &["takes a pipe"]);
+    let name = name("a:colon");
+    let colon = format!("pipe:{name}");
+    fails(&["connect", &colon], 3, &[&name]);
+}
+
+/// As `npiperelay -p` does. What it needs no clock for is not measured: it waits as long as it has to.
+#[test]
+fn whoever_waits_for_a_server_waits_until_it_comes() {
+    let _watchdog = watchdog();
+    let name = name("comes-late");
+    let client = start(&["connect", "--wait", &name]);
+    // Longer than the time for which it tries otherwise.
+    assert!(!client.ends_within(std::time::Duration::from_millis(2500)));
+    let serving = server(&name, 1, drop);
+    client.finish().done();
+    serving.join().unwrap();
 }

@@ -1,6 +1,7 @@
 //! `npipe bench`: round trips, connects and throughput between two processes.
 
 mod plot;
+mod results;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -12,14 +13,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use npipe::{ConnectOptions, ListenOptions, PipeName, PipeStream};
-use serde::Serialize;
 
-use crate::args;
-use crate::couple::STACK;
+use results::{Results, Throughput, Times, bytes, time};
+
+use crate::address::pipe_name;
 use crate::failure::{self, Failure};
+use crate::options;
 use crate::say;
 use crate::sibling::{self, Sibling};
 use crate::signals::Guarded;
+use crate::threads::STACK;
 
 const EXAMPLES: &str = r"Examples:
   npipe bench
@@ -40,22 +43,23 @@ to_client_bytes_per_second.";
 #[command(after_help = EXAMPLES)]
 pub struct Bench {
     /// An echo server to measure instead of our own
+    #[arg(value_parser = pipe_name())]
     name: Option<OsString>,
 
     /// How long each measure takes
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = args::duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = options::duration)]
     time: Duration,
 
     /// Bytes of a round trip
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = args::bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = options::bytes)]
     size: usize,
 
     /// Bytes of a write for throughput
-    #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = args::bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = options::bytes)]
     block: usize,
 
     /// Let both sides spin this long before they block
-    #[arg(long, value_name = "TIME", value_parser = args::duration)]
+    #[arg(long, value_name = "TIME", value_parser = options::duration)]
     busy_poll: Option<Duration>,
 
     /// Print the results as JSON
@@ -73,7 +77,7 @@ pub struct Bench {
 pub struct BenchServer {
     name: String,
 
-    #[arg(long, value_parser = args::duration)]
+    #[arg(long, value_parser = options::duration)]
     busy_poll: Option<Duration>,
 }
 
@@ -89,45 +93,6 @@ const WARM_UP: Duration = Duration::from_millis(100);
 
 /// How long an answer may take before it is no echo server.
 const ANSWER: Duration = Duration::from_secs(5);
-
-/// The results. The names are promised to stay; times are nanoseconds.
-#[derive(Debug, Serialize)]
-pub struct Results {
-    version: &'static str,
-    os: &'static str,
-    arch: &'static str,
-    cores: usize,
-    pipe: String,
-    round_trip: Times,
-    connect: Times,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    throughput: Option<Throughput>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Times {
-    /// Bytes each way.
-    size: usize,
-    count: usize,
-    per_second: f64,
-    mean: u64,
-    min: u64,
-    p50: u64,
-    p90: u64,
-    p99: u64,
-    p99_9: u64,
-    max: u64,
-    /// All of them, in order of size, for the plot.
-    #[serde(skip)]
-    all: Vec<u64>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Throughput {
-    block: usize,
-    to_server_bytes_per_second: f64,
-    to_client_bytes_per_second: f64,
-}
 
 impl Bench {
     pub fn run(self) -> failure::Result {
@@ -180,15 +145,21 @@ impl Bench {
         }
         let round_trip = self.round_trips(name, ours)?;
         if table {
-            round_trip.row(&format!("round trip, {}", bytes(self.size as f64)))?;
+            row(
+                &round_trip,
+                &format!("round trip, {}", bytes(self.size as f64)),
+            )?;
         }
         let connect = self.connects(name, ours)?;
         if table {
-            connect.row(if ours {
-                "connect, answer, close"
-            } else {
-                "connect, close"
-            })?;
+            row(
+                &connect,
+                if ours {
+                    "connect, answer, close"
+                } else {
+                    "connect, close"
+                },
+            )?;
         }
         let throughput = ours.then(|| self.throughput(name)).transpose()?;
         if let (true, Some(throughput)) = (table, &throughput) {
@@ -377,70 +348,12 @@ fn line(text: &str) -> failure::Result {
         .map_err(Failure::stdout)
 }
 
-impl Times {
-    fn of(size: usize, mut all: Vec<u64>, took: Duration) -> Times {
-        all.sort_unstable();
-        let sum: u64 = all.iter().sum();
-        let count = all.len();
-        Times {
-            size,
-            count,
-            per_second: count as f64 / took.as_secs_f64().max(1e-9),
-            mean: sum / count.max(1) as u64,
-            min: percentile(&all, 0.0),
-            p50: percentile(&all, 0.5),
-            p90: percentile(&all, 0.9),
-            p99: percentile(&all, 0.99),
-            p99_9: percentile(&all, 0.999),
-            max: percentile(&all, 1.0),
-            all,
-        }
+fn row(times: &Times, what: &str) -> failure::Result {
+    let mut row = format!("{what:<23}{:>12.0}", times.per_second);
+    for nanos in [times.min, times.p50, times.p90, times.p99, times.p99_9] {
+        row.push_str(&format!("{:>9}", time(nanos)));
     }
-
-    fn row(&self, what: &str) -> failure::Result {
-        let mut row = format!("{what:<23}{:>12.0}", self.per_second);
-        for nanos in [self.min, self.p50, self.p90, self.p99, self.p99_9] {
-            row.push_str(&format!("{:>9}", time(nanos)));
-        }
-        line(&row)
-    }
-}
-
-/// The value that this share of all values does not exceed.
-fn percentile(sorted: &[u64], share: f64) -> u64 {
-    let rank = (sorted.len() as f64 * share).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
-}
-
-/// `850ns`, `12.3us`, `1.45ms`: three digits that count.
-fn time(nanos: u64) -> String {
-    let nanos = nanos as f64;
-    let (value, unit) = match nanos {
-        n if n < 1e3 => (n, "ns"),
-        n if n < 1e6 => (n / 1e3, "us"),
-        n if n < 1e9 => (n / 1e6, "ms"),
-        n => (n / 1e9, "s"),
-    };
-    format!("{}{unit}", three_digits(value))
-}
-
-fn bytes(count: f64) -> String {
-    let (value, unit) = match count {
-        c if c < 1024.0 => return format!("{c:.0} B"),
-        c if c < 1024.0 * 1024.0 => (c / 1024.0, "KiB"),
-        c if c < 1024.0 * 1024.0 * 1024.0 => (c / 1024.0 / 1024.0, "MiB"),
-        c => (c / 1024.0 / 1024.0 / 1024.0, "GiB"),
-    };
-    format!("{} {unit}", three_digits(value))
-}
-
-fn three_digits(value: f64) -> String {
-    match value {
-        v if v.fract() == 0.0 && v < 1000.0 => format!("{v:.0}"),
-        v if v < 10.0 => format!("{v:.2}"),
-        v if v < 100.0 => format!("{v:.1}"),
-        v => format!("{v:.0}"),
-    }
+    line(&row)
 }
 
 /// The server's process. Dropped, it is ended.
@@ -520,43 +433,5 @@ fn serve(mut stream: &PipeStream, busy_poll: Option<Duration>) -> io::Result<()>
         stream.write_all(&[0])
     } else {
         send(stream, length, block)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_values_that_were_measured() {
-        let times = Times::of(1, (1..=1000).rev().collect(), Duration::from_secs(2));
-        assert_eq!(
-            (
-                times.min,
-                times.p50,
-                times.p90,
-                times.p99,
-                times.p99_9,
-                times.max
-            ),
-            (1, 500, 900, 990, 999, 1000)
-        );
-        assert_eq!(
-            (times.count, times.per_second, times.mean),
-            (1000, 500.0, 500)
-        );
-        assert_eq!(Times::of(1, vec![], Duration::ZERO).p99, 0);
-    }
-
-    #[test]
-    fn numbers_have_three_digits_that_count() {
-        assert_eq!(
-            [850, 12_345, 1_450_000, 2_000_000_000].map(time),
-            ["850ns", "12.3us", "1.45ms", "2s"]
-        );
-        assert_eq!(
-            [64.0, 65536.0, 3.2e9].map(bytes),
-            ["64 B", "64 KiB", "2.98 GiB"]
-        );
     }
 }

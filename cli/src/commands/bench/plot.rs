@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Results, Times, bytes, percentile, time};
+use super::results::{Results, Times, bytes, percentile, time};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 470.0;

@@ -1,0 +1,85 @@
+//! What can be typed: the commands, and what is said of all of them. It knows every command, and none knows it.
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::commands::{bench, connect, demo, doctor, info, list, listen, relay, shell, tap};
+use crate::failure;
+
+const TEMPLATE: &str = "\
+{name} {version}: {about}
+
+{usage-heading} npipe COMMAND [OPTIONS]
+
+Commands:
+{subcommands}{after-help}
+";
+
+const EXAMPLES: &str = r"Examples:
+  npipe demo                         two programs talk; C# for either side
+  npipe listen mypipe                then, in another terminal:
+  npipe connect mypipe               what is typed here comes out there
+  npipe tap front mypipe             see what a client of `front` says to mypipe
+A NAME is mypipe, \\.\pipe\mypipe or, on Unix, a path. See npipe COMMAND -h.
+Exit codes: 1 I/O, 2 usage, 3 no such pipe, 4 timed out, 5 not allowed, 6 taken.";
+
+#[derive(Debug, Parser)]
+#[command(name = "npipe", bin_name = "npipe", version, about = "named pipes, the same on Windows and Unix", help_template = TEMPLATE, after_help = EXAMPLES)]
+#[command(
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    max_term_width = 80
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Say nothing but errors
+    #[arg(short, long, global = true, display_order = 90)]
+    pub quiet: bool,
+
+    /// Say more: who comes, who goes, how much passed
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "quiet",
+        display_order = 91
+    )]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Demo(demo::Demo),
+    Connect(connect::Connect),
+    Listen(listen::Listen),
+    Relay(relay::Relay),
+    Tap(tap::Tap),
+    List(list::List),
+    Info(info::Info),
+    Doctor(doctor::Doctor),
+    Bench(bench::Bench),
+    BenchServer(bench::BenchServer),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+impl Command {
+    pub fn run(self) -> failure::Result {
+        match self {
+            Command::Connect(connect) => connect.run(),
+            Command::Listen(listen) => listen.run(),
+            Command::Relay(relay) => relay.run(),
+            Command::Demo(demo) => demo.run(),
+            Command::Tap(tap) => tap.run(),
+            Command::List(list) => list.run(),
+            Command::Info(info) => info.run(),
+            Command::Doctor(doctor) => doctor.run(),
+            Command::Bench(bench) => bench.run(),
+            Command::BenchServer(server) => server.run(),
+            // These print the whole command line in some form.
+            Command::Completions(completions) => completions.run(Cli::command()),
+            Command::Man(man) => man.run(Cli::command()),
+        }
+    }
+}
