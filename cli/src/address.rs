@@ -4,10 +4,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use npipe::PipeName;
 
 use crate::end::End;
 use crate::failure::{self, Failure};
@@ -180,6 +181,58 @@ impl Address {
             Address::Stdio => End::stdio(carry.message),
         }
     }
+}
+
+impl Address {
+    /// Whether whoever goes `there` comes to a listener here, as far as names and numbers tell.
+    pub fn is_same_place(&self, there: &Address) -> bool {
+        match (self, there) {
+            (
+                Address::Pipe(one) | Address::Unix(one),
+                Address::Pipe(other) | Address::Unix(other),
+            ) => {
+                match (PipeName::new(one), PipeName::new(other)) {
+                    (Ok(one), Ok(other)) => is_same_pipe(&one, &other),
+                    // What is no name is told by whoever uses it.
+                    _ => false,
+                }
+            }
+            (Address::Tcp(one), Address::Tcp(other)) => {
+                let addresses = |place: &str| place.to_socket_addrs().into_iter().flatten();
+                addresses(one).any(|one| addresses(other).any(|other| is_reached_by(one, other)))
+            }
+            (one, other) => *one == Address::Stdio && *other == Address::Stdio,
+        }
+    }
+}
+
+#[cfg(windows)]
+fn is_same_pipe(one: &PipeName, other: &PipeName) -> bool {
+    let text = |name: &PipeName| name.to_string().to_lowercase();
+    text(one) == text(other)
+}
+
+#[cfg(unix)]
+fn is_same_pipe(one: &PipeName, other: &PipeName) -> bool {
+    // The last part may not be there yet, and the way to it may lead through links.
+    let place = |name: &PipeName| {
+        let path = name.os_path();
+        path.canonicalize().ok().or_else(|| {
+            let directory = path.parent()?.canonicalize().ok()?;
+            Some(directory.join(path.file_name()?))
+        })
+    };
+    one == other || place(one).is_some_and(|one| place(other) == Some(one))
+}
+
+fn is_reached_by(listener: SocketAddr, goal: SocketAddr) -> bool {
+    // Port 0 is any that is free.
+    if listener.port() != goal.port() || goal.port() == 0 {
+        return false;
+    }
+    // An address of this machine is one that a socket can have.
+    listener.ip() == goal.ip()
+        || (listener.ip().is_unspecified() && UdpSocket::bind((goal.ip(), 0)).is_ok())
 }
 
 /// TCP has no event for a server that comes.

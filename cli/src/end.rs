@@ -1,6 +1,5 @@
 //! One end of a connection: a pipe, a TCP socket, a program, or our own stdin and stdout.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use npipe::{PipeMode, PipeStream};
 
-use crate::failure::{self, Failure};
+use crate::failure;
 use crate::options::Framing;
 use crate::program::Running;
 use crate::stdin::{self, BUFFER, Feed};
+use crate::stdout::Output;
 
 /// One thread may read from it while another writes.
 #[derive(Debug)]
@@ -170,7 +170,13 @@ impl End {
                 program.end_input();
                 HalfClose::Done
             }
-            End::Own(own) if own.feed.is_none() => lock(&own.output).close(),
+            End::Own(own) if own.feed.is_none() => {
+                if lock(&own.output).close() {
+                    HalfClose::Done
+                } else {
+                    HalfClose::Impossible
+                }
+            }
             // The next client has something to say there.
             End::Own(_) => HalfClose::Impossible,
         }
@@ -264,6 +270,16 @@ impl End {
         }
     }
 
+    /// Whether the other side of this pipe is ourselves.
+    pub fn leads_to_this_process(&self) -> bool {
+        match self {
+            End::Pipe(stream) => stream
+                .peer_pid()
+                .is_ok_and(|process| process == std::process::id()),
+            _ => false,
+        }
+    }
+
     pub fn is_own(&self) -> bool {
         matches!(self, End::Own(_))
     }
@@ -294,124 +310,4 @@ impl End {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Our stdout, without a buffer of our own: what has come is out at once.
-#[derive(Debug)]
-pub enum Output {
-    File(File),
-    #[cfg(windows)]
-    Console(Console),
-}
-
-impl Output {
-    pub fn stdout() -> failure::Result<Mutex<Output>> {
-        Output::open().map(Mutex::new).map_err(Failure::stdout)
-    }
-
-    #[cfg(unix)]
-    fn open() -> io::Result<Output> {
-        use std::os::fd::AsFd;
-        let fd = io::stdout().as_fd().try_clone_to_owned()?;
-        Ok(Output::File(File::from(fd)))
-    }
-
-    #[cfg(windows)]
-    fn open() -> io::Result<Output> {
-        use std::os::windows::io::AsHandle;
-        if io::stdout().is_terminal() {
-            return Ok(Output::Console(Console::default()));
-        }
-        let handle = io::stdout().as_handle().try_clone_to_owned()?;
-        Ok(Output::File(File::from(handle)))
-    }
-
-    /// Tells whoever reads our stdout that this is the end of it, while we go on to read stdin.
-    #[cfg(unix)]
-    fn close(&mut self) -> HalfClose {
-        let close = || -> io::Result<File> {
-            // Not closed outright: the next file that is opened would be the new stdout.
-            let nowhere = File::options().write(true).open("/dev/null")?;
-            rustix::stdio::dup2_stdout(&nowhere)?;
-            Ok(nowhere)
-        };
-        match close() {
-            Ok(nowhere) => {
-                *self = Output::File(nowhere);
-                HalfClose::Done
-            }
-            Err(_) => HalfClose::Impossible,
-        }
-    }
-
-    /// No call that is safe closes it.
-    #[cfg(windows)]
-    fn close(&mut self) -> HalfClose {
-        HalfClose::Impossible
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Output::File(file) => file.write_all(bytes),
-            #[cfg(windows)]
-            Output::Console(console) => console.write_all(bytes),
-        }
-    }
-}
-
-/// A Windows console takes text alone: characters that are cut by a read are kept until the rest of them comes, and
-/// what is no text is shown as such.
-#[cfg(any(windows, test))]
-#[derive(Debug, Default)]
-pub struct Console {
-    cut: Vec<u8>,
-}
-
-#[cfg(any(windows, test))]
-impl Console {
-    #[cfg(windows)]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(self.text(bytes).as_bytes())?;
-        stdout.flush()
-    }
-
-    fn text(&mut self, bytes: &[u8]) -> String {
-        self.cut.extend_from_slice(bytes);
-        let whole = match self.cut.utf8_chunks().last() {
-            // Only the very end can be a character whose rest is still to come.
-            Some(last) if may_go_on(last.invalid()) => self.cut.len() - last.invalid().len(),
-            _ => self.cut.len(),
-        };
-        let text = String::from_utf8_lossy(&self.cut[..whole]).into_owned();
-        self.cut.drain(..whole);
-        text
-    }
-}
-
-#[cfg(any(windows, test))]
-fn may_go_on(invalid: &[u8]) -> bool {
-    !invalid.is_empty() && std::str::from_utf8(invalid).is_err_and(|e| e.error_len().is_none())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_console_gets_whole_characters() {
-        let mut console = Console::default();
-        let text = "aé漢😀\n";
-        for size in 1..=text.len() {
-            let shown: String = text
-                .as_bytes()
-                .chunks(size)
-                .map(|chunk| console.text(chunk))
-                .collect();
-            assert_eq!(shown, text);
-        }
-        assert_eq!(console.text(b"a\xffb"), "a\u{fffd}b");
-        assert_eq!(console.text(b"\xe6\xbc"), "");
-        assert_eq!(console.text(b"x"), "\u{fffd}x");
-    }
 }

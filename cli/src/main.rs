@@ -17,10 +17,12 @@ mod look;
 mod options;
 mod program;
 mod progress;
+mod ready;
 mod say;
 mod sibling;
 mod signals;
 mod stdin;
+mod stdout;
 mod threads;
 mod transfer;
 
@@ -43,9 +45,9 @@ fn main() -> ExitCode {
         }
         // Help and the version.
         Err(shown) => {
-            return match shown.print() {
+            return match stdout::print_styled(&shown.render().ansi().to_string()) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failure::Failure::stdout(error).report(),
+                Err(failure) => failure.report(),
             };
         }
     };

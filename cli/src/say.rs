@@ -1,8 +1,10 @@
 //! What is said beside the data: always on stderr, a line at a time.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::ready;
 
 const QUIET: u8 = 0;
 const NORMAL: u8 = 1;
@@ -22,7 +24,8 @@ pub fn set_level(quiet: bool, verbose: bool) {
 /// An error. Said whatever the level.
 pub fn error(line: impl fmt::Display) {
     // In one write, so that two threads do not mix their lines. Where stderr is gone there is nobody to tell.
-    let _ = io::stderr().write_all(format!("npipe: {line}\n").as_bytes());
+    let line = plain(&line.to_string());
+    let _ = ready::write_all(&mut io::stderr(), format!("npipe: {line}\n").as_bytes());
 }
 
 /// What a person wants to know unless they said `-q`.

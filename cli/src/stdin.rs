@@ -1,10 +1,11 @@
 //! Our own stdin: as bytes, as messages, and for one client after another.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::options::Framing;
+use crate::ready;
 use crate::say;
 
 /// What is read at once where there are no messages.
@@ -12,7 +13,12 @@ pub const BUFFER: usize = 64 * 1024;
 
 /// Std's own buffer is passed by where `buffer` is larger; console input on Windows comes as UTF-8.
 pub fn read(buffer: &mut [u8]) -> io::Result<usize> {
-    io::stdin().lock().read(buffer)
+    loop {
+        match io::stdin().lock().read(buffer) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => ready::stdin()?,
+            read => return read,
+        }
+    }
 }
 
 /// Appends what is one message by `framing`, without what ends it. None is the end.
@@ -27,8 +33,14 @@ pub fn next(framing: Option<Framing>, message: &mut Vec<u8>) -> io::Result<Optio
             return Ok(Some(length).filter(|&length| length > 0));
         }
     };
-    if io::stdin().lock().read_until(end, message)? == 0 {
-        return Ok(None);
+    loop {
+        match io::stdin().lock().read_until(end, message) {
+            // What came before that is in the message already.
+            Err(e) if e.kind() == ErrorKind::WouldBlock => ready::stdin()?,
+            Err(e) => return Err(e),
+            Ok(_) if message.is_empty() => return Ok(None),
+            Ok(_) => break,
+        }
     }
     if message.last() == Some(&end) {
         message.pop();

@@ -12,6 +12,7 @@ use crate::address::pipe_name;
 use crate::failure::{self, Failure};
 use crate::sibling::{self, Sibling};
 use crate::signals::Guarded;
+use crate::stdout::{print, print_styled};
 
 /// The same text as `interop/csharp/`, where it is run; here so that it is in the package.
 const SERVER_CS: &str = include_str!("../../csharp/Server.cs");
@@ -96,12 +97,6 @@ impl Demo {
     }
 }
 
-fn print(text: &str) -> failure::Result {
-    io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(Failure::stdout)
-}
-
 /// Both sides. They write to our own stdout, so that the order in which things happen is the order in which they show.
 fn show(name: &OsStr) -> failure::Result {
     let address = PipeName::new(name).map_err(|e| Failure::pipe(&e))?;
@@ -148,9 +143,7 @@ fn tell(side: Side, what: &str, line: &str) -> failure::Result {
     };
     let line = format!("{style}{}{style:#} | {what}{quoted}\n", side.word());
     // In one write, since the other process writes here too.
-    let mut stdout = anstream::stdout().lock();
-    stdout.write_all(line.as_bytes()).map_err(Failure::stdout)?;
-    stdout.flush().map_err(Failure::stdout)
+    print_styled(&line)
 }
 
 fn serve(name: &OsStr, sibling: bool) -> failure::Result {

@@ -1,7 +1,7 @@
 //! `npipe doctor NAME`: tries to connect, and says in plain words why it fails and what to do.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
@@ -12,6 +12,7 @@ use crate::failure::{self, Failure};
 use crate::look::{self, Place, mode_word};
 use crate::options::{Dial, Ways};
 use crate::say::plain;
+use crate::stdout::print_styled;
 
 const EXAMPLES: &str = r"Examples:
   npipe doctor mypipe
@@ -53,8 +54,7 @@ struct Report {
 impl Report {
     fn line(&self, color: AnsiColor, mark: &str, text: &str) -> failure::Result {
         let style = Style::new().fg_color(Some(color.into()));
-        let mut stdout = anstream::stdout().lock();
-        writeln!(stdout, "{style}{mark:<5}{style:#}{text}").map_err(Failure::stdout)
+        print_styled(&format!("{style}{mark:<5}{style:#}{}\n", plain(text)))
     }
 
     fn good(&self, text: impl AsRef<str>) -> failure::Result {

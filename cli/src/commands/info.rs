@@ -1,7 +1,6 @@
 //! `npipe info NAME`: all there is to know of one pipe.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 use clap::Args;
 use npipe::{PipeName, PipeStream};
@@ -11,7 +10,8 @@ use crate::address::pipe_name;
 use crate::failure::{self, Failure};
 use crate::look::{self, Look, Place, Process, mode_word};
 use crate::options::Dial;
-use crate::say;
+use crate::say::{self, plain};
+use crate::stdout::print;
 
 const EXAMPLES: &str = r"Examples:
   npipe info mypipe
@@ -94,9 +94,7 @@ impl Info {
         } else {
             known.table()
         };
-        io::stdout()
-            .write_all(shown.as_bytes())
-            .map_err(Failure::stdout)?;
+        print(shown)?;
         if !self.connect && known.state != "not-a-socket" {
             say::note(
                 "more is to be seen by connecting, which takes an instance: say --connect if that may be",
@@ -196,7 +194,7 @@ impl Known {
             ("server's user", self.server_user.clone()),
         ];
         rows.into_iter()
-            .filter_map(|(what, value)| Some(format!("{what:<18}{}\n", value?)))
+            .filter_map(|(what, value)| Some(format!("{what:<18}{}\n", plain(&value?))))
             .collect()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{self, Write};
 
 use clap::Args;
 use npipe::{PipeEntry, PipeState};
@@ -10,6 +9,7 @@ use serde::Serialize;
 
 use crate::failure::{self, Failure};
 use crate::say::{self, plain};
+use crate::stdout::print;
 
 const EXAMPLES: &str = r"Examples:
   npipe list
@@ -60,9 +60,7 @@ impl List {
         if entries.is_empty() {
             say::note("there are no such pipes");
         }
-        io::stdout()
-            .write_all(shown.as_bytes())
-            .map_err(Failure::stdout)
+        print(shown)
     }
 }
 

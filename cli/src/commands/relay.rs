@@ -101,6 +101,9 @@ impl Relay {
     }
 
     fn relay(self, watches: Option<Arc<dyn Watches>>) -> failure::Result {
+        if self.from.is_same_place(&self.to) {
+            return Err(self.leads_back());
+        }
         let total = (self.from == Address::Stdio).then(stdin_size).flatten();
         let progress = self.carry.progress.then(|| Progress::start(total));
         let copier = Copier {
@@ -109,6 +112,13 @@ impl Relay {
             watches,
         };
         copier.run()
+    }
+
+    fn leads_back(&self) -> Failure {
+        Failure::usage(format!(
+            "relay {} {}: TO leads back to FROM; give the place where the server itself is",
+            self.from, self.to
+        ))
     }
 
     fn door(&self) -> failure::Result<Option<Door>> {
@@ -182,7 +192,14 @@ impl Copier {
     fn client(&self, near: End, number: u64) {
         say::detail(format_args!("client {number} is here"));
         let run = || {
+            // By a link, for example. Seen from both sides, so that it does not go round.
+            if near.leads_to_this_process() {
+                return Err(self.relay.leads_back());
+            }
             let far = self.relay.dial(&self.relay.to)?;
+            if far.leads_to_this_process() {
+                return Err(self.relay.leads_back());
+            }
             self.copy(near, far, number)
         };
         match run() {

@@ -6,6 +6,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::failure::{self, Failure};
+use crate::stdout::print;
 
 const COMPLETIONS: &str = r"Examples:
   npipe completions bash > ~/.local/share/bash-completion/completions/npipe
@@ -33,10 +34,6 @@ fn visible(whole: &Command) -> impl Iterator<Item = &Command> {
     whole
         .get_subcommands()
         .filter(|command| !command.is_hide_set())
-}
-
-fn print(bytes: &[u8]) -> failure::Result {
-    io::stdout().write_all(bytes).map_err(Failure::stdout)
 }
 
 impl Completions {

@@ -18,6 +18,7 @@ use crate::commands::relay::{self, Relay};
 use crate::couple::{Watch, Way};
 use crate::failure::{self, Failure};
 use crate::options::{Carry, Dial, Serve};
+use crate::stdout;
 
 const EXAMPLES: &str = r"Examples:
   npipe tap front mypipe               then let the client connect to `front`
@@ -78,13 +79,8 @@ impl Tap {
                 (Box::new(file), false)
             }
             None => {
-                let stdout = io::stdout();
-                let color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
-                // On an old Windows console this turns the colours into calls.
-                (
-                    Box::new(anstream::AutoStream::auto(stdout)),
-                    color && io::stdout().is_terminal(),
-                )
+                let color = stdout::is_colored() && io::stdout().is_terminal();
+                (Box::new(stdout::writer()), color)
             }
         };
         let path = self.output;

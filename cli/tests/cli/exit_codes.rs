@@ -289,3 +289,56 @@ fn whoever_waits_for_a_server_waits_until_it_comes() {
     client.finish().done();
     serving.join().unwrap();
 }
+
+#[test]
+fn a_relay_that_leads_back_to_itself_is_2() {
+    let _watchdog = watchdog();
+    let name = name("back");
+    let other = if cfg!(windows) {
+        format!(r"\\.\PIPE\{}", name.to_uppercase())
+    } else {
+        npipe::PipeName::new(&name).unwrap().to_string()
+    };
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let tcp = |host: &str| format!("tcp:{host}:{port}");
+    for (from, to) in [
+        (name.clone(), name.clone()),
+        (name.clone(), format!("pipe:{name}")),
+        (name, other),
+        (tcp("127.0.0.1"), tcp("127.0.0.1")),
+        (tcp("0.0.0.0"), tcp("127.0.0.1")),
+        (tcp("127.0.0.1"), tcp("localhost")),
+        ("stdio".into(), "stdio".into()),
+    ] {
+        for command in ["relay", "tap"] {
+            if command == "tap" && from == "stdio" {
+                continue;
+            }
+            fails(
+                &[command, &from, &to],
+                2,
+                &["leads back", "the server itself"],
+            );
+        }
+    }
+}
+
+/// What no name tells: a link that is made while it runs.
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_a_relay_back_to_itself_is_told() {
+    use std::io::Read;
+    let _watchdog = watchdog();
+    let (from, to) = (name("from"), name("to"));
+    let (mut relay, place) = serve(&["relay", &from, &to]);
+    let link = npipe::PipeName::new(&to).unwrap();
+    std::os::unix::fs::symlink(&place, link.os_path()).unwrap();
+    let client = connect(&from);
+    relay.wait_said("leads back");
+    assert_eq!((&client).read(&mut [0]).unwrap(), 0);
+    std::fs::remove_file(link.os_path()).unwrap();
+}

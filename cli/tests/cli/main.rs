@@ -12,4 +12,6 @@ mod messages;
 mod relay;
 mod shell;
 mod size;
+#[cfg(unix)]
+mod stdio;
 mod tap;

@@ -22,6 +22,7 @@ use crate::options;
 use crate::say;
 use crate::sibling::{self, Sibling};
 use crate::signals::Guarded;
+use crate::stdout::print;
 use crate::threads::STACK;
 
 const EXAMPLES: &str = r"Examples:
@@ -343,9 +344,7 @@ fn cores() -> usize {
 }
 
 fn line(text: &str) -> failure::Result {
-    io::stdout()
-        .write_all(format!("{text}\n").as_bytes())
-        .map_err(Failure::stdout)
+    print(format!("{text}\n"))
 }
 
 fn row(times: &Times, what: &str) -> failure::Result {
