@@ -1,123 +1,140 @@
 //! How a client comes to its stream: attempts, what they tell, and what is waited for in between.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::stream::Directions;
+use crate::attempt::{Attempt, Connected};
+use crate::error::{self, Fault, Reason};
+use crate::kinds::Role;
+use crate::name::PipeName;
+use crate::options::ConnectOptions;
+use crate::stream::{Kind, PipeStream};
 use crate::sys::{Connector, Stream};
-use crate::{ConnectOptions, PipeMode, PipeName, error};
 
 const OPERATION: &str = "connect";
 
-/// What came of one attempt to connect.
-#[derive(Debug)]
-pub(crate) enum Attempt {
-    Connected(Connected),
-    /// There is a server, and it has no room at the moment.
-    Busy(io::Error),
-    /// There is no server.
-    Absent {
-        why: &'static str,
-        error: io::Error,
-    },
-    /// Waiting would not help.
-    Failed(io::Error),
+impl PipeStream {
+    /// Connects to the pipe `name`, in any of the spellings of [`PipeName`], with the defaults of [`ConnectOptions`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ConnectOptions::connect`].
+    pub fn connect(name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
+        ConnectOptions::new().connect(name)
+    }
 }
 
-/// A client's end, and what kind of pipe it found.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    pub(crate) stream: Stream,
-    pub(crate) mode: PipeMode,
-    pub(crate) directions: Directions,
+impl ConnectOptions {
+    /// Connects to the pipe `name`.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`, `Unsupported`: a wrong name (see [`PipeName::new`]) or option.
+    /// * `NotFound`: no such pipe, and `wait_for_server` was not asked for.
+    /// * `TimedOut`: the server stayed busy, or none came, until the timeout.
+    /// * `PermissionDenied`: the pipe's security does not let this user in, or its server is not the expected one.
+    /// * `ConnectionAborted`: cancelled.
+    pub fn connect(&self, name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
+        let name = PipeName::new(name)?;
+        self.check().map_err(|fault| fault.of(OPERATION, &name))?;
+        let connected = connect(&name, self)?;
+        let kind = Kind {
+            role: Role::Client,
+            mode: connected.mode,
+            directions: connected.directions,
+            max_message_size: self.max_message_size,
+        };
+        Ok(PipeStream::new(
+            connected.stream,
+            kind,
+            Arc::new(name),
+            None,
+        ))
+    }
+}
+
+/// What the time that was given is called in an error.
+pub(crate) fn within(timeout: Option<Duration>) -> String {
+    match timeout.unwrap_or_default() {
+        // Debug has the unit that fits, but for nothing at all.
+        Duration::ZERO => "0s".to_owned(),
+        time => format!("{time:?}"),
+    }
+}
+
+/// What an attempt means for a client whose time is up or not: its stream, an error, or (None) that it waits on.
+pub(crate) fn judge(
+    attempt: Attempt<Stream>,
+    name: &PipeName,
+    options: &ConnectOptions,
+    expired: bool,
+) -> Option<io::Result<Connected<Stream>>> {
+    let fault = match attempt {
+        Attempt::Connected(connected) => return Some(Ok(connected)),
+        Attempt::Busy(source) if expired => {
+            let why = format!(
+                "the server is there, but every instance of its pipe stayed busy for {}",
+                within(options.timeout)
+            );
+            Fault::new(Reason::Busy, why).source(source)
+        }
+        Attempt::Absent { reason, why, error } if !options.wait_for_server => {
+            let why = format!(
+                "{why}; start the server first, or wait for it (ConnectOptions::wait_for_server)"
+            );
+            Fault::new(reason, why).source(error)
+        }
+        Attempt::Absent { error: source, .. } if expired => {
+            let why = format!("no server came within {}", within(options.timeout));
+            Fault::new(Reason::NoServerCame, why).source(source)
+        }
+        Attempt::Failed(source)
+            if source.kind() == ErrorKind::PermissionDenied && source.raw_os_error().is_some() =>
+        {
+            let why = "the pipe is there, and its security does not let this user in \
+                       (or it goes one way alone, and not this one)";
+            Fault::new(Reason::NotAllowed, why).source(source)
+        }
+        Attempt::Failed(source) => return Some(Err(error::named(OPERATION, name, source))),
+        Attempt::Busy(_) | Attempt::Absent { .. } => return None,
+    };
+    Some(Err(fault.of(OPERATION, name)))
+}
+
+/// The error of a wait that a token has ended.
+pub(crate) fn cancelled(name: &PipeName) -> io::Error {
+    Fault::new(Reason::Cancelled, "cancelled before a connection was made").of(OPERATION, name)
 }
 
 /// Connects, waiting as `options` say.
-pub(crate) fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<Connected> {
-    let fail = |e| error::from_os(OPERATION, name, e);
+fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<Connected<Stream>> {
+    let fail = |e| error::named(OPERATION, name, e);
     // A timeout that lies beyond what the clock can hold is none.
     let until = options
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
-    let within = || match options.timeout.unwrap_or_default() {
-        // Debug has the unit that fits, but for nothing at all.
-        Duration::ZERO => "0s".to_owned(),
-        time => format!("{time:?}"),
-    };
     let cancel = options.cancel.as_ref();
     let mut connector = Connector::new(name, options).map_err(fail)?;
     loop {
         if cancel.is_some_and(|token| token.is_cancelled()) {
-            return Err(error::because(
-                ErrorKind::ConnectionAborted,
-                OPERATION,
-                name,
-                "cancelled before a connection was made",
-            ));
+            return Err(cancelled(name));
         }
         let attempt = connector.attempt(until, cancel.is_some());
-        let expired = || until.is_some_and(|until| Instant::now() >= until);
-        let waited = match attempt {
-            Attempt::Connected(connected) => return Ok(connected),
-            Attempt::Busy(source) if expired() => {
-                return Err(error::explained(
-                    ErrorKind::TimedOut,
-                    OPERATION,
-                    name,
-                    format!(
-                        "the server is there, but every instance of its pipe stayed busy for {}",
-                        within()
-                    ),
-                    source,
-                ));
-            }
-            Attempt::Absent { why, error: source } if !options.wait_for_server => {
-                return Err(error::explained(
-                    ErrorKind::NotFound,
-                    OPERATION,
-                    name,
-                    format!(
-                        "{why}; start the server first, or wait for it (ConnectOptions::wait_for_server)"
-                    ),
-                    source,
-                ));
-            }
-            Attempt::Absent { error: source, .. } if expired() => {
-                return Err(error::explained(
-                    ErrorKind::TimedOut,
-                    OPERATION,
-                    name,
-                    format!("no server came within {}", within()),
-                    source,
-                ));
-            }
-            Attempt::Failed(source)
-                if source.kind() == ErrorKind::PermissionDenied
-                    && source.raw_os_error().is_some() =>
-            {
-                return Err(error::explained(
-                    ErrorKind::PermissionDenied,
-                    OPERATION,
-                    name,
-                    "the pipe is there, and its security does not let this user in (or it goes one way alone, and not this one)",
-                    source,
-                ));
-            }
-            Attempt::Failed(source) => return Err(fail(source)),
-            Attempt::Busy(_) => {
-                let event = cancel
-                    .map(|token| token.event())
-                    .transpose()
-                    .map_err(fail)?;
-                connector.wait_free(until, event)
-            }
-            Attempt::Absent { .. } => {
-                let event = cancel
-                    .map(|token| token.event())
-                    .transpose()
-                    .map_err(fail)?;
-                connector.wait_server(until, event)
-            }
+        let busy = matches!(attempt, Attempt::Busy(_));
+        let expired = until.is_some_and(|until| Instant::now() >= until);
+        if let Some(judged) = judge(attempt, name, options, expired) {
+            return judged;
+        }
+        let event = cancel
+            .map(|token| token.event())
+            .transpose()
+            .map_err(fail)?;
+        let waited = if busy {
+            connector.wait_free(until, event)
+        } else {
+            connector.wait_server(until, event)
         };
         waited.map_err(fail)?;
     }

@@ -1,11 +1,12 @@
 //! What the system knows of a pipe: of one that is open, and of all that there are.
 
-use std::ffi::OsStr;
-use std::io;
+use std::fmt;
 
-use crate::{PipeListener, PipeMode, PipeName, PipeStream, error, sys};
+use crate::kinds::PipeMode;
+use crate::name::PipeName;
 
-/// What a pipe is like, as far as the system tells. From [`PipeStream::info`] and [`PipeListener::info`].
+/// What a pipe is like, as far as the system tells. From [`PipeStream::info`](crate::PipeStream::info) and
+/// [`PipeListener::info`](crate::PipeListener::info).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PipeInfo {
     pub(crate) mode: PipeMode,
@@ -46,34 +47,7 @@ impl PipeInfo {
     }
 }
 
-impl PipeStream {
-    /// What the system knows of this pipe. Windows: `NtQueryInformationFile`, `FilePipeLocalInformation`; Unix: the
-    /// send buffer of this end.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn info(&self) -> io::Result<PipeInfo> {
-        self.io()
-            .info(self.role(), self.mode())
-            .map_err(|e| error::from_os("look at", self.peer_addr(), e))
-    }
-}
-
-impl PipeListener {
-    /// What the system knows of this listener's pipe.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn info(&self) -> io::Result<PipeInfo> {
-        self.sys()
-            .info(self.mode())
-            .map_err(|e| error::from_os("look at", self.local_addr(), e))
-    }
-}
-
-/// Whether anybody serves a pipe. From [`state`] and [`PipeEntry::state`].
+/// Whether anybody serves a pipe. From [`state`](crate::state) and [`PipeEntry::state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PipeState {
     /// A server has it.
@@ -84,7 +58,17 @@ pub enum PipeState {
     Unknown,
 }
 
-/// A pipe that was found by [`list`].
+impl fmt::Display for PipeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            PipeState::Live => "live",
+            PipeState::Stale => "stale",
+            PipeState::Unknown => "unknown",
+        })
+    }
+}
+
+/// A pipe that was found by [`list`](crate::list).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PipeEntry {
     pub(crate) name: String,
@@ -95,7 +79,7 @@ pub struct PipeEntry {
 }
 
 impl PipeEntry {
-    /// The name as one would give it to [`PipeStream::connect`]: `mypipe`.
+    /// The name as one would give it to [`PipeStream::connect`](crate::PipeStream::connect): `mypipe`.
     ///
     /// What is not Unicode in it shows as U+FFFD, and such a name leads nowhere: [`path`](PipeEntry::path) and
     /// [`address`](PipeEntry::address) are exact.
@@ -127,54 +111,4 @@ impl PipeEntry {
     pub fn max_instances(&self) -> Option<u32> {
         self.max_instances
     }
-}
-
-/// The pipes that there are, by name, without opening any: an open would take an instance away from a client.
-///
-/// Windows: all pipes of this machine (`NtQueryDirectoryFile` on `\\.\pipe\`). Unix: the sockets where .NET puts them for a
-/// name, `$TMPDIR/CoreFxPipe_*` or `/tmp/CoreFxPipe_*`; those at paths of their own are nowhere listed.
-///
-/// # Errors
-///
-/// What the system says. Wine 10 does not list pipes: `Unsupported`.
-///
-/// # Examples
-///
-/// ```no_run
-/// for pipe in npipe::list()? {
-///     println!("{} {:?}", pipe.name(), pipe.state());
-/// }
-/// # std::io::Result::Ok(())
-/// ```
-pub fn list() -> io::Result<Vec<PipeEntry>> {
-    let mut entries = sys::list::list()?;
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(entries)
-}
-
-/// Whether anybody serves the pipe `name`, without opening it: an open would take an instance away from a client.
-///
-/// Windows: `WaitNamedPipe`, for 1 ms if all instances are taken; another machine's pipe is looked for there. Unix: a probe
-/// by a socket of another type, which the server does not notice.
-///
-/// # Errors
-///
-/// * `NotFound`: no such pipe. Unix: what is at its path may also be no socket, which the sentence says.
-/// * `InvalidInput`, `Unsupported`: as for [`PipeName::new`].
-/// * What the system says, for a directory that this user may not look into for example.
-///
-/// # Examples
-///
-/// ```no_run
-/// use std::io::ErrorKind;
-///
-/// match npipe::state("mypipe") {
-///     Ok(npipe::PipeState::Live) => println!("its server is there"),
-///     Err(error) if error.kind() == ErrorKind::NotFound => println!("nobody has that name"),
-///     other => println!("{other:?}"),
-/// }
-/// ```
-pub fn state(name: impl AsRef<OsStr>) -> io::Result<PipeState> {
-    let name = PipeName::new(name)?;
-    sys::list::state(&name).map_err(|e| error::from_os("look at", &name, e))
 }

@@ -28,11 +28,8 @@ pub(crate) enum Cancelled<T> {
     Nothing,
     /// It came to its end all the same: this is its result, and it counts.
     Finished(io::Result<T>),
-    /// It had some effect, and the system cannot tell how much.
+    /// It had some effect, and nobody can tell how much, or what is left of it cannot be sent any more.
     Unknown,
-    /// It had some effect, and the rest of it comes before what is next.
-    #[cfg_attr(windows, allow(dead_code))] // there is nothing to go by
-    Begun,
 }
 
 /// An operation of a system, on its way. Dropping one that is pending gives it up.
@@ -51,14 +48,10 @@ pub(crate) trait Operation {
 
 /// The end of a wait that looks up at least every so often: the first of the two.
 pub(crate) fn earlier(until: Option<Instant>, slice: Duration) -> Option<Instant> {
-    first(until, Instant::now().checked_add(slice))
-}
-
-/// The first of two limits, where None is no limit.
-fn first(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
+    let slice = Instant::now().checked_add(slice);
+    match (until, slice) {
+        (Some(until), Some(slice)) => Some(until.min(slice)),
+        (until, slice) => until.or(slice),
     }
 }
 
@@ -68,15 +61,24 @@ pub(crate) trait Waker {
     fn wake(&self);
 }
 
+/// What limits a call, for the error that tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// The deadline of all calls.
+    Deadline,
+    /// The timeout of each call.
+    Timeout(Duration),
+}
+
 /// How a call through a lane failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The deadline passed, and the operation had no effect.
-    TimedOut,
-    /// The deadline passed, and nobody knows how much was done.
+    /// The limit was reached, and the operation had no effect.
+    TimedOut(Limit),
+    /// It would have to wait, and the lane does not.
+    WouldBlock,
+    /// It was given up, and nobody knows how much was done.
     Lost,
-    /// The deadline passed with a part of a message sent, whose rest is kept.
-    Begun,
     /// The lane was closed.
     Closed,
     /// The direction was closed by this side.
@@ -106,6 +108,8 @@ struct State {
     lenient: bool,
     queued: usize,
     closed: bool,
+    /// What would have to wait fails instead.
+    nonblocking: bool,
     limits: Limits,
 }
 
@@ -117,21 +121,46 @@ struct Limits {
     timeout: Option<Duration>,
 }
 
+/// The limits of one call.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    /// When it began; looked up only where a timeout asks for it.
+    began: Option<Instant>,
+    /// A timeout of this call's own, in the place of the lane's.
+    timeout: Option<Duration>,
+}
+
 /// The right to be the one call in the system. Given back on drop.
 #[derive(Debug)]
 pub(crate) struct Turn<'a, W: Waker> {
     lane: &'a Lane<W>,
-    /// When the call began; looked up only where a timeout asks for it.
-    began: Option<Instant>,
+    call: Call,
 }
 
 impl Limits {
-    fn until(&self, began: Option<Instant>) -> Option<Instant> {
+    /// When `call` has to end, and by which limit.
+    fn of(&self, call: Call) -> Option<(Instant, Limit)> {
         // A timeout that lies beyond what the clock can hold is no limit.
-        let own = self
-            .timeout
-            .and_then(|t| began.unwrap_or_else(Instant::now).checked_add(t));
-        first(self.deadline, own)
+        let own = call.timeout.or(self.timeout).and_then(|timeout| {
+            let end = call
+                .began
+                .unwrap_or_else(Instant::now)
+                .checked_add(timeout)?;
+            Some((end, Limit::Timeout(timeout)))
+        });
+        match (self.deadline, own) {
+            (Some(deadline), Some((end, limit))) if end < deadline => Some((end, limit)),
+            (Some(deadline), _) => Some((deadline, Limit::Deadline)),
+            (None, own) => own,
+        }
+    }
+
+    /// Past its deadline a call does nothing. (A timeout limits waiting alone.)
+    fn check(&self) -> Result<(), Failure> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Failure::TimedOut(Limit::Deadline)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -161,6 +190,23 @@ impl<W: Waker> Lane<W> {
         self.change(|state| state.limits.timeout = timeout);
     }
 
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.state().limits.deadline
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.state().limits.timeout
+    }
+
+    /// Whether what would have to wait fails instead, the pending call included.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.change(|state| state.nonblocking = nonblocking);
+    }
+
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.state().nonblocking
+    }
+
     /// Ends the pending call and refuses all later ones.
     pub(crate) fn close(&self) {
         self.change(|state| state.closed = true);
@@ -184,27 +230,47 @@ impl<W: Waker> Lane<W> {
         }
     }
 
-    /// Waits for the turn, within the lane's deadlines.
+    /// Whether a call by the one owner of the lane may block in the system: there is nothing to look at while it waits.
+    pub(crate) fn is_plain(&mut self) -> bool {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let limited = state.limits.deadline.is_some() || state.limits.timeout.is_some();
+        !(limited || state.closed || state.nonblocking || state.taken)
+    }
+
+    /// Waits for the turn, within the lane's limits.
     pub(crate) fn enter(&self) -> Result<Turn<'_, W>, Failure> {
+        self.enter_within(None)
+    }
+
+    /// The same for a call that has a timeout of its own.
+    pub(crate) fn enter_within(&self, timeout: Option<Duration>) -> Result<Turn<'_, W>, Failure> {
         let mut state = self.state();
-        let began = state.limits.timeout.map(|_| Instant::now());
+        let mut call = Call {
+            began: None,
+            timeout,
+        };
+        if timeout.or(state.limits.timeout).is_some() {
+            call.began = Some(Instant::now());
+        }
         loop {
             if state.closed {
                 return Err(Failure::Closed);
             }
-            let until = state.limits.until(began);
-            // Looked at before anything is tried: past its deadline a call does nothing.
-            let left = match until {
-                None => None,
-                Some(until) => match until.checked_duration_since(Instant::now()) {
-                    Some(left) if !left.is_zero() => Some(left),
-                    _ => return Err(Failure::TimedOut),
-                },
-            };
+            state.limits.check()?;
             if !state.taken {
                 state.taken = true;
-                return Ok(Turn { lane: self, began });
+                return Ok(Turn { lane: self, call });
             }
+            if state.nonblocking {
+                return Err(Failure::WouldBlock);
+            }
+            let left = match state.limits.of(call) {
+                None => None,
+                Some((until, limit)) => match until.checked_duration_since(Instant::now()) {
+                    Some(left) if !left.is_zero() => Some(left),
+                    _ => return Err(Failure::TimedOut(limit)),
+                },
+            };
             state.queued += 1;
             if state.lenient {
                 self.waker.wake();
@@ -234,10 +300,7 @@ impl<W: Waker> Lane<W> {
             return None;
         }
         (state.taken, state.lenient) = (true, true);
-        Some(Turn {
-            lane: self,
-            began: None,
-        })
+        Some(self.turn_without_limits())
     }
 
     /// Waits for the turn whatever the deadlines and even if the lane is closed: for the one who clears up.
@@ -252,9 +315,16 @@ impl<W: Waker> Lane<W> {
             state.queued -= 1;
         }
         state.taken = true;
+        self.turn_without_limits()
+    }
+
+    fn turn_without_limits(&self) -> Turn<'_, W> {
         Turn {
             lane: self,
-            began: None,
+            call: Call {
+                began: None,
+                timeout: None,
+            },
         }
     }
 }
@@ -271,19 +341,23 @@ impl<W: Waker> Turn<'_, W> {
         self.lane.state().queued > 0
     }
 
-    /// Whether the lane is closed, and how long a call may wait.
-    fn limits(&self) -> (bool, Option<Instant>) {
+    /// How long the call may wait, or why it may not.
+    fn limits(&self) -> Result<Option<(Instant, Limit)>, Failure> {
         let state = self.lane.state();
-        (state.closed, state.limits.until(self.began))
+        match (state.closed, state.nonblocking) {
+            (true, _) => Err(Failure::Closed),
+            (_, true) => Err(Failure::WouldBlock),
+            _ => Ok(state.limits.of(self.call)),
+        }
     }
 
     /// Whether a call that goes on without having to wait still may.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        match self.limits() {
-            (true, _) => Err(Failure::Closed),
-            (_, Some(until)) if Instant::now() >= until => Err(Failure::TimedOut),
-            _ => Ok(()),
+        let state = self.lane.state();
+        if state.closed {
+            return Err(Failure::Closed);
         }
+        state.limits.check()
     }
 
     /// Carries `operation` to its result. Before the first wait it spins for `spin` on data that is about to come.
@@ -302,35 +376,33 @@ impl<W: Waker> Turn<'_, W> {
                 if let Poll::Ready(result) = operation.poll() {
                     return Ok(result?);
                 }
-                let (closed, until) = self.limits();
-                if closed || until.is_some_and(|until| Instant::now() >= until) {
-                    break;
+                match self.limits() {
+                    Ok(Some((until, _))) if Instant::now() >= until => break,
+                    Err(_) => break,
+                    Ok(_) => {}
                 }
             }
         }
         loop {
-            let (closed, until) = self.limits();
-            let waited = if closed {
-                Ok(Waited::Expired)
-            } else {
-                operation.wait(until)
-            };
-            let given_up = match waited {
-                Ok(Waited::Ready | Waited::Woken) => {
-                    if let Poll::Ready(result) = operation.poll() {
-                        return Ok(result?);
+            let given_up = match self.limits() {
+                Err(failure) => failure,
+                Ok(limit) => match operation.wait(limit.map(|(until, _)| until)) {
+                    Ok(Waited::Ready | Waited::Woken) => {
+                        if let Poll::Ready(result) = operation.poll() {
+                            return Ok(result?);
+                        }
+                        continue;
                     }
-                    continue;
-                }
-                Ok(Waited::Expired) if closed => Failure::Closed,
-                Ok(Waited::Expired) => Failure::TimedOut,
-                Err(error) => Failure::System(error),
+                    Ok(Waited::Expired) => {
+                        Failure::TimedOut(limit.map_or(Limit::Deadline, |(_, limit)| limit))
+                    }
+                    Err(error) => Failure::System(error),
+                },
             };
             return match operation.cancel() {
                 Cancelled::Finished(result) => Ok(result?),
                 Cancelled::Nothing => Err(given_up),
                 Cancelled::Unknown => Err(Failure::Lost),
-                Cancelled::Begun => Err(Failure::Begun),
             };
         }
     }
@@ -350,186 +422,4 @@ impl<W: Waker> Drop for Turn<'_, W> {
 }
 
 #[cfg(test)]
-mod tests {
-    //! Against a simulated system: completions that come early or late, a cancel that loses its race.
-
-    use super::*;
-    use std::collections::VecDeque;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    #[derive(Debug, Default)]
-    struct Count(AtomicUsize);
-
-    impl Waker for Count {
-        fn wake(&self) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    /// Plays back what a system would say.
-    struct Script {
-        polls: VecDeque<Poll<io::Result<usize>>>,
-        waits: VecDeque<io::Result<Waited>>,
-        cancel: Option<Cancelled<usize>>,
-    }
-
-    impl Operation for Script {
-        type Output = usize;
-
-        fn poll(&mut self) -> Poll<io::Result<usize>> {
-            self.polls.pop_front().expect("one more poll than scripted")
-        }
-
-        fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-            if until.is_some_and(|until| until <= Instant::now()) {
-                return Ok(Waited::Expired);
-            }
-            self.waits.pop_front().expect("one more wait than scripted")
-        }
-
-        fn cancel(&mut self) -> Cancelled<usize> {
-            self.cancel.take().expect("cancelled against the script")
-        }
-    }
-
-    fn run(
-        lane: &Lane<Count>,
-        polls: Vec<Poll<io::Result<usize>>>,
-        waits: Vec<io::Result<Waited>>,
-        cancel: Option<Cancelled<usize>>,
-    ) -> Result<usize, Failure> {
-        let mut script = Script {
-            polls: polls.into(),
-            waits: waits.into(),
-            cancel,
-        };
-        let turn = lane.enter()?;
-        turn.drive(&mut script, None)
-    }
-
-    #[test]
-    fn an_early_completion_waits_for_nothing() {
-        let lane = Lane::new(Count::default());
-        let done = run(&lane, vec![Poll::Ready(Ok(7))], vec![], None);
-        assert_eq!(done.unwrap(), 7);
-    }
-
-    #[test]
-    fn a_late_completion_is_waited_for_through_false_alarms() {
-        let lane = Lane::new(Count::default());
-        let done = run(
-            &lane,
-            vec![
-                Poll::Pending,
-                Poll::Pending,
-                Poll::Pending,
-                Poll::Ready(Ok(3)),
-            ],
-            vec![Ok(Waited::Woken), Ok(Waited::Ready), Ok(Waited::Ready)],
-            None,
-        );
-        assert_eq!(done.unwrap(), 3);
-    }
-
-    #[test]
-    fn a_cancel_that_loses_its_race_delivers_the_data() {
-        let lane = Lane::new(Count::default());
-        let done = run(
-            &lane,
-            vec![Poll::Pending],
-            vec![Ok(Waited::Expired)],
-            Some(Cancelled::Finished(Ok(5))),
-        );
-        assert_eq!(done.unwrap(), 5);
-    }
-
-    #[test]
-    fn a_deadline_that_comes_during_the_wait_ends_it() {
-        let lane = Lane::new(Count::default());
-        let failed = run(
-            &lane,
-            vec![Poll::Pending],
-            vec![Ok(Waited::Expired)],
-            Some(Cancelled::Nothing),
-        );
-        assert!(matches!(failed, Err(Failure::TimedOut)), "{failed:?}");
-        let lost = run(
-            &lane,
-            vec![Poll::Pending],
-            vec![Ok(Waited::Expired)],
-            Some(Cancelled::Unknown),
-        );
-        assert!(matches!(lost, Err(Failure::Lost)), "{lost:?}");
-    }
-
-    #[test]
-    fn a_wait_that_fails_still_looks_at_the_operation() {
-        let lane = Lane::new(Count::default());
-        let failing = || vec![Err(io::Error::from(io::ErrorKind::OutOfMemory))];
-        let done = run(
-            &lane,
-            vec![Poll::Pending],
-            failing(),
-            Some(Cancelled::Finished(Ok(2))),
-        );
-        assert_eq!(done.unwrap(), 2);
-        let failed = run(
-            &lane,
-            vec![Poll::Pending],
-            failing(),
-            Some(Cancelled::Nothing),
-        );
-        assert!(matches!(failed, Err(Failure::System(_))), "{failed:?}");
-    }
-
-    #[test]
-    fn a_past_deadline_tries_nothing_and_a_later_one_revives_the_lane() {
-        let lane = Lane::new(Count::default());
-        lane.set_deadline(Some(Instant::now()));
-        let failed = run(&lane, vec![], vec![], None);
-        assert!(matches!(failed, Err(Failure::TimedOut)), "{failed:?}");
-        lane.set_deadline(None);
-        let done = run(&lane, vec![Poll::Ready(Ok(1))], vec![], None);
-        assert_eq!(done.unwrap(), 1);
-        assert_eq!(lane.waker().0.load(Ordering::SeqCst), 0, "nobody waited");
-    }
-
-    #[test]
-    fn a_lenient_turn_is_told_when_it_is_wanted() {
-        let lane = Lane::new(Count::default());
-        let turn = lane.enter_leniently().unwrap();
-        assert!(!turn.is_wanted());
-        assert!(lane.enter_leniently().is_none());
-        std::thread::scope(|scope| {
-            let wants = scope.spawn(|| lane.enter().map(drop));
-            while !turn.is_wanted() {
-                std::thread::yield_now();
-            }
-            assert_eq!(lane.waker().0.load(Ordering::SeqCst), 1, "told once");
-            drop(turn);
-            wants.join().unwrap().unwrap();
-        });
-        drop(lane.enter().unwrap());
-    }
-
-    #[test]
-    fn who_queues_for_the_turn_obeys_deadlines_and_close() {
-        let lane = Lane::new(Count::default());
-        let turn = lane.enter().unwrap();
-        std::thread::scope(|scope| {
-            let queued = scope.spawn(|| lane.enter().map(drop));
-            lane.set_deadline(Some(Instant::now()));
-            assert!(matches!(queued.join().unwrap(), Err(Failure::TimedOut)));
-            lane.set_deadline(None);
-            let queued = scope.spawn(|| lane.enter().map(drop));
-            lane.close();
-            assert!(matches!(queued.join().unwrap(), Err(Failure::Closed)));
-        });
-        assert!(
-            lane.waker().0.load(Ordering::SeqCst) >= 1,
-            "the holder is woken"
-        );
-        drop(turn);
-        drop(lane.enter_last());
-    }
-}
+mod tests;

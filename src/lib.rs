@@ -45,9 +45,9 @@
 //!
 //! # Errors
 //!
-//! All are [`std::io::Error`] with the [`ErrorKind`](std::io::ErrorKind) that each function names, a sentence that
-//! says what failed on which pipe and why, and the system's own error as their
-//! [`source`](std::error::Error::source).
+//! All are [`std::io::Error`] with the [`ErrorKind`](std::io::ErrorKind) that each function names and a sentence that
+//! says what failed on which pipe and why. [`PipeError::of`] gives what is inside: the [`Reason`], for programs to
+//! decide by, and the system's own error as its [`source`](std::error::Error::source).
 //!
 //! # Platforms
 //!
@@ -57,32 +57,38 @@
 #![deny(unsafe_code, missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod attempt;
 mod cancel;
 mod connect;
 mod error;
+mod identity;
 mod info;
+mod kinds;
 mod lane;
+mod list;
 mod listener;
-mod message;
 mod name;
 mod options;
-mod peer;
 #[cfg(any(windows, test))]
 mod sddl;
 mod security;
+mod slots;
+mod spelling;
 mod stream;
 #[allow(unsafe_code)] // the only place for it
 mod sys;
 
 pub use cancel::CancelToken;
-pub use info::{PipeEntry, PipeInfo, PipeState, list, state};
+pub use error::{PipeError, Reason};
+pub use identity::{ExpectServer, ImpersonationLevel, PeerIdentity};
+pub use info::{PipeEntry, PipeInfo, PipeState};
+pub use kinds::{Part, Peek, PipeMode, Role};
+pub use list::{list, state};
 pub use listener::{Incoming, PipeListener};
-pub use message::Peek;
 pub use name::PipeName;
 pub use options::{Access, ConnectOptions, Direction, ListenOptions};
-pub use peer::{ExpectServer, ImpersonationLevel, PeerIdentity};
 pub use security::Security;
-pub use stream::{Part, PipeMode, PipeStream, Role};
+pub use stream::PipeStream;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

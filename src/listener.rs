@@ -2,19 +2,22 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::iter::FusedIterator;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::lane::{Failure, Lane};
-use crate::stream::Directions;
+use crate::error::{self, Fault, Reason};
+use crate::info::PipeInfo;
+use crate::kinds::{Directions, PipeMode, Role};
+use crate::lane::{Failure, Lane, Limit};
+use crate::name::PipeName;
+use crate::options::ListenOptions;
+use crate::slots::Slots;
+use crate::stream::{Kind, PipeStream};
 use crate::sys;
-use crate::{ListenOptions, PipeMode, PipeName, PipeStream, Role, error};
 
 const OPERATION: &str = "accept";
-pub(crate) const SECURITY: &str = "read the security of";
 
 /// Listens for the clients of a pipe.
 ///
@@ -40,55 +43,39 @@ pub(crate) const SECURITY: &str = "read the security of";
 /// # std::io::Result::Ok(())
 /// ```
 pub struct PipeListener {
+    owner: Arc<Owner>,
+}
+
+/// What the clones of a listener have in common: the last of them closes it.
+struct Owner {
     held: Arc<Held>,
 }
 
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.held.close();
+    }
+}
+
 /// What a listener and the streams that it made have in common.
-pub(crate) struct Held {
+struct Held {
     name: Arc<PipeName>,
     mode: PipeMode,
     directions: Directions,
+    max_message_size: usize,
     lane: Lane<sys::ListenWaiter>,
     slots: Slots,
     listener: sys::Listener,
 }
 
-/// How many streams of a listener may be alive, and how many are.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    most: usize,
-    alive: AtomicUsize,
-}
-
-impl Slots {
-    fn new(most: Option<u32>) -> Slots {
-        Slots {
-            most: most.map_or(usize::MAX, |most| most as usize),
-            alive: AtomicUsize::new(0),
-        }
-    }
-
-    pub(crate) fn free(&self) -> usize {
-        self.most.saturating_sub(self.alive.load(Ordering::SeqCst))
-    }
-
-    pub(crate) fn take(&self) {
-        self.alive.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn release(&self) {
-        self.alive.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 /// A stream's slot in its listener, free again on drop.
-pub(crate) struct Slot(Arc<Held>);
+struct Slot(Arc<Held>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let held = &self.0;
         held.slots.release();
-        if held.slots.most != usize::MAX && !held.lane.is_closed() {
+        if held.slots.are_limited() && !held.lane.is_closed() {
             held.listener.released(held.lane.waker(), &held.slots);
         }
     }
@@ -104,39 +91,12 @@ impl PipeListener {
         ListenOptions::new().bind(name)
     }
 
-    pub(crate) fn bind_with(name: PipeName, options: &ListenOptions) -> io::Result<PipeListener> {
-        for (what, value) in [
-            ("max_instances", options.max_instances),
-            ("backlog", options.backlog),
-        ] {
-            if value == Some(0) {
-                return Err(error::because(
-                    ErrorKind::InvalidInput,
-                    "bind",
-                    &name,
-                    format!("{what} is 0, and no client could ever connect: 1 is the least"),
-                ));
-            }
-        }
-        let slots = Slots::new(options.max_instances);
-        let (listener, lane) = sys::Listener::bind(&name, options, &slots)?;
-        Ok(PipeListener {
-            held: Arc::new(Held {
-                name: Arc::new(name),
-                mode: options.mode(),
-                directions: options.direction.of_server(),
-                lane,
-                slots,
-                listener,
-            }),
-        })
-    }
-
     /// Waits for the next client.
     ///
     /// # Errors
     ///
     /// * `TimedOut`: the deadline passed ([`set_deadline`](PipeListener::set_deadline)).
+    /// * `WouldBlock`: nobody has come, and the listener is [non-blocking](PipeListener::set_nonblocking).
     /// * `ConnectionAborted`, "listener closed": [`close`](PipeListener::close) was called.
     /// * what the system says when it has no descriptors or memory left; a later `accept` may succeed.
     ///
@@ -151,26 +111,60 @@ impl PipeListener {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn accept(&self) -> io::Result<PipeStream> {
-        let held = &self.held;
-        let accepted = held.lane.enter().and_then(|turn| {
+        self.accept_within(None)
+    }
+
+    /// The same, for `timeout` at most. A client that is there already is delivered however short it is; where there is a
+    /// deadline too, the earlier one counts.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`accept`](PipeListener::accept); `TimedOut` if nobody came.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// use std::time::Duration;
+    ///
+    /// let stream = listener.accept_timeout(Duration::from_secs(30))?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn accept_timeout(&self, timeout: Duration) -> io::Result<PipeStream> {
+        self.accept_within(Some(timeout))
+    }
+
+    fn accept_within(&self, timeout: Option<Duration>) -> io::Result<PipeStream> {
+        let held = &self.owner.held;
+        let accepted = held.lane.enter_within(timeout).and_then(|turn| {
             let mut accept = held.listener.accept(held.lane.waker(), &held.slots);
             turn.drive(&mut accept, None)
         });
-        match accepted {
-            Ok(stream) => Ok(PipeStream::new(
-                stream,
-                Role::Server,
-                held.mode,
-                held.directions,
-                held.name.clone(),
-                Some(Slot(held.clone())),
-            )),
-            Err(Failure::Closed) => Err(self.closed(OPERATION)),
-            Err(Failure::TimedOut | Failure::Lost | Failure::Begun | Failure::Shut) => {
-                Err(error::timed_out(OPERATION, &held.name))
+        let why = match accepted {
+            Ok(stream) => {
+                let kind = Kind {
+                    role: Role::Server,
+                    mode: held.mode,
+                    directions: held.directions,
+                    max_message_size: held.max_message_size,
+                };
+                let slot = Box::new(Slot(held.clone()));
+                return Ok(PipeStream::new(stream, kind, held.name.clone(), Some(slot)));
             }
-            Err(Failure::System(e)) => Err(error::from_os(OPERATION, &held.name, e)),
-        }
+            Err(Failure::System(e)) => return Err(error::named(OPERATION, &held.name, e)),
+            Err(Failure::Closed | Failure::Shut) => return Err(held.closed(OPERATION)),
+            Err(Failure::WouldBlock) => {
+                let why = "nobody has come yet, and the listener is non-blocking";
+                return Err(Fault::new(Reason::WouldBlock, why).of(OPERATION, &held.name));
+            }
+            Err(Failure::TimedOut(Limit::Timeout(timeout))) => {
+                format!("nobody came within the timeout of {timeout:?}")
+            }
+            Err(Failure::TimedOut(Limit::Deadline) | Failure::Lost) => {
+                "the deadline has passed, and nobody came before".to_owned()
+            }
+        };
+        Err(Fault::new(Reason::DeadlinePassed, why).of(OPERATION, &held.name))
     }
 
     /// The clients as they come: an iterator over [`accept`](PipeListener::accept) that ends once the listener is closed.
@@ -182,7 +176,7 @@ impl PipeListener {
 
     /// The name that this listener holds.
     pub fn local_addr(&self) -> &PipeName {
-        &self.held.name
+        &self.owner.held.name
     }
 
     /// When `accept` gives up: for the pending call and all later ones. `None`, the default, is never. Past it they are
@@ -199,8 +193,37 @@ impl PipeListener {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
-        self.held.lane.set_deadline(deadline);
+        self.owner.held.lane.set_deadline(deadline);
         Ok(())
+    }
+
+    /// When `accept` gives up.
+    pub fn deadline(&self) -> io::Result<Option<Instant>> {
+        Ok(self.owner.held.lane.deadline())
+    }
+
+    /// Whether `accept` is `WouldBlock` while nobody has come, on every clone; a pending one ends with it too. Default:
+    /// false. An event loop waits for the descriptor itself (`AsFd`).
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.owner.held.lane.set_nonblocking(nonblocking);
+        Ok(())
+    }
+
+    /// Whether `accept` fails rather than waits.
+    pub fn nonblocking(&self) -> io::Result<bool> {
+        Ok(self.owner.held.lane.is_nonblocking())
+    }
+
+    /// Another handle to the same listener: any clone's [`close`](PipeListener::close) closes all, and the name is held until
+    /// the last is dropped.
+    ///
+    /// # Errors
+    ///
+    /// None today: a clone takes nothing of the system's.
+    pub fn try_clone(&self) -> io::Result<PipeListener> {
+        Ok(PipeListener {
+            owner: self.owner.clone(),
+        })
     }
 
     /// The security of the pipe as the system has it, read back.
@@ -212,35 +235,22 @@ impl PipeListener {
     ///
     /// `ConnectionAborted`, "listener closed"; and what the system says.
     pub fn security_descriptor(&self) -> io::Result<String> {
-        const OPERATION: &str = SECURITY;
-        let held = &self.held;
+        const OPERATION: &str = "read the security of";
+        let held = &self.owner.held;
         if held.lane.is_closed() {
-            return Err(self.closed(OPERATION));
+            return Err(held.closed(OPERATION));
         }
         held.listener
             .security()
-            .map_err(|e| error::from_os(OPERATION, &held.name, e))
-    }
-
-    fn closed(&self, operation: &'static str) -> io::Error {
-        error::because(
-            ErrorKind::ConnectionAborted,
-            operation,
-            &*self.held.name,
-            "listener closed",
-        )
-    }
-
-    pub(crate) fn sys(&self) -> &sys::Listener {
-        &self.held.listener
+            .map_err(|e| error::named(OPERATION, &held.name, e))
     }
 
     /// Whether the pipe keeps message boundaries.
     pub fn mode(&self) -> PipeMode {
-        self.held.mode
+        self.owner.held.mode
     }
 
-    /// Stops listening, from any thread. Every blocked `accept` fails with "listener closed", as does every later one.
+    /// Stops listening, from any thread, and for every clone. Every blocked `accept` fails with "listener closed", as does every later one.
     /// Clients that were not accepted yet see end of file; streams live on. The name is free when this returns (Windows:
     /// once the last of its streams is dropped too, for each holds an instance).
     ///
@@ -259,26 +269,78 @@ impl PipeListener {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn close(&self) {
-        let held = &self.held;
-        held.lane.close();
-        let _turn = held.lane.enter_last();
-        held.listener.close(held.lane.waker());
+        self.owner.held.close();
+    }
+
+    /// What the system knows of this listener's pipe.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn info(&self) -> io::Result<PipeInfo> {
+        self.owner
+            .held
+            .listener
+            .info(self.mode())
+            .map_err(|e| error::named("look at", self.local_addr(), e))
     }
 }
 
-impl Drop for PipeListener {
-    fn drop(&mut self) {
-        self.close();
+impl Held {
+    fn closed(&self, operation: &'static str) -> io::Error {
+        Fault::new(Reason::Closed, "listener closed").of(operation, &self.name)
+    }
+
+    fn close(&self) {
+        self.lane.close();
+        let _turn = self.lane.enter_last();
+        self.listener.close(self.lane.waker());
+    }
+}
+
+impl ListenOptions {
+    /// Listens at `name`. The name is this listener's until it is closed or dropped.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: a wrong name (see [`PipeName::new`]) or option; the sentence says which and what is allowed.
+    /// * `AddrInUse`: somebody serves that name. Unix: also if something that is not a socket is at its path, or if
+    ///   another process has held the lock file beside it (`.FILE.npipe-lock`) for 2 s.
+    /// * `NotFound`: Unix, the directory of the path does not exist.
+    /// * `PermissionDenied`: this user may not make a pipe there. Unix: also if a dead socket at the path, or the lock
+    ///   file, is another user's, or if everybody may replace files in the directory (writable by all and not sticky).
+    /// * `Unsupported`: what this system does not have: [`Security::Sddl`](crate::Security::Sddl) on Unix,
+    ///   [`Security::Mode`](crate::Security::Mode) on Windows, message mode on Unix systems other than Linux.
+    pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
+        let name = PipeName::new(name)?;
+        self.check().map_err(|fault| fault.of("bind", &name))?;
+        let slots = Slots::new(self.max_instances);
+        let (listener, lane) = sys::Listener::bind(&name, self, &slots)?;
+        let held = Held {
+            name: Arc::new(name),
+            mode: self.mode(),
+            directions: self.direction.of_server(),
+            max_message_size: self.max_message_size,
+            lane,
+            slots,
+            listener,
+        };
+        Ok(PipeListener {
+            owner: Arc::new(Owner {
+                held: Arc::new(held),
+            }),
+        })
     }
 }
 
 impl fmt::Debug for PipeListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let held = &self.owner.held;
         f.debug_struct("PipeListener")
-            .field("name", &self.held.name)
-            .field("mode", &self.held.mode)
-            .field("slots", &self.held.slots)
-            .field("closed", &self.held.lane.is_closed())
+            .field("name", &held.name)
+            .field("mode", &held.mode)
+            .field("slots", &held.slots)
+            .field("closed", &held.lane.is_closed())
             .finish_non_exhaustive()
     }
 }
@@ -303,7 +365,7 @@ impl Iterator for Incoming<'_> {
 
     fn next(&mut self) -> Option<io::Result<PipeStream>> {
         match self.listener.accept() {
-            Err(_) if self.listener.held.lane.is_closed() => None,
+            Err(_) if self.listener.owner.held.lane.is_closed() => None,
             accepted => Some(accepted),
         }
     }

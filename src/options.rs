@@ -1,14 +1,15 @@
 //! The builders: how to listen, how to connect.
 
-use std::ffi::OsStr;
-use std::io;
 use std::time::Duration;
 
-use crate::stream::Directions;
-use crate::{
-    CancelToken, ExpectServer, ImpersonationLevel, PipeListener, PipeMode, PipeName, PipeStream,
-    Security,
-};
+use crate::cancel::CancelToken;
+use crate::error::{Fault, Reason};
+use crate::identity::{ExpectServer, ImpersonationLevel};
+use crate::kinds::{Directions, PipeMode};
+use crate::security::Security;
+
+/// The longest message that is sent and received where nothing else is said: 64 MiB.
+pub(crate) const MAX_MESSAGE_SIZE: usize = 64 << 20;
 
 /// Which way the data of a listener's pipe goes, seen from the server, as .NET's `PipeDirection`. What goes against it
 /// (the server's write to an inbound pipe, say) is `PermissionDenied`.
@@ -47,7 +48,7 @@ pub enum Access {
     Mask(u32),
 }
 
-/// How to listen on a pipe. [`PipeListener::bind`] is all of the defaults.
+/// How to listen on a pipe. [`PipeListener::bind`](crate::PipeListener::bind) is all of the defaults.
 ///
 /// # Examples
 ///
@@ -72,6 +73,7 @@ pub struct ListenOptions {
     pub(crate) backlog: Option<u32>,
     pub(crate) direction: Direction,
     pub(crate) current_user_clients_only: bool,
+    pub(crate) max_message_size: usize,
 }
 
 impl Default for ListenOptions {
@@ -86,6 +88,7 @@ impl Default for ListenOptions {
             backlog: None,
             direction: Direction::Duplex,
             current_user_clients_only: false,
+            max_message_size: MAX_MESSAGE_SIZE,
         }
     }
 }
@@ -113,20 +116,18 @@ impl ListenOptions {
         self
     }
 
-    /// How many bytes the clients can write ahead of the server's reads. 0 is the system's default.
+    /// How many bytes the clients can write ahead of the server's reads. 0 is none: each write waits for its reader.
     ///
-    /// Windows: the quota of each instance, 65536 by default. The system's own default is no buffer: every write waits
-    /// until all of it has been read (see `CreateNamedPipe`). Unix: of no effect, since the receiving side of a local
+    /// Windows: the quota of each instance, 65536 by default. Unix: of no effect, since the receiving side of a local
     /// socket has no buffer of its own; the client's send buffer is what counts.
     pub fn input_buffer_size(mut self, bytes: u32) -> ListenOptions {
         self.input_buffer_size = Some(bytes);
         self
     }
 
-    /// How many bytes the server can write ahead of the client's reads. 0 is the system's default.
+    /// How many bytes the server can write ahead of the client's reads. 0 is none: each write waits for its reader.
     ///
-    /// Windows: the quota of each instance, 65536 by default. The system's own default is no buffer: every write waits
-    /// until all of it has been read. Unix: `SO_SNDBUF` of each accepted socket, by default the system's own size
+    /// Windows: the quota of each instance, 65536 by default. Unix: `SO_SNDBUF` of each accepted socket, by default the system's own size
     /// (208 KiB on Linux).
     pub fn output_buffer_size(mut self, bytes: u32) -> ListenOptions {
         self.output_buffer_size = Some(bytes);
@@ -181,24 +182,43 @@ impl ListenOptions {
         self
     }
 
-    /// Listens at `name`. The name is this listener's until it is closed or dropped.
+    /// The longest message, in bytes. Default: 64 MiB. A longer one is `InvalidInput` for `send`, before anything is sent,
+    /// and `InvalidData` for `recv`.
     ///
-    /// # Errors
-    ///
-    /// * `InvalidInput`: a wrong name (see [`PipeName::new`]) or option; the sentence says which and what is allowed.
-    /// * `AddrInUse`: somebody serves that name. Unix: also if something that is not a socket is at its path, or if
-    ///   another process has held the lock file beside it (`.FILE.npipe-lock`) for 2 s.
-    /// * `NotFound`: Unix, the directory of the path does not exist.
-    /// * `PermissionDenied`: this user may not make a pipe there. Unix: also if a dead socket at the path, or the lock
-    ///   file, is another user's, or if everybody may replace files in the directory (writable by all and not sticky).
-    /// * `Unsupported`: what this system does not have: [`Security::Sddl`] on Unix, [`Security::Mode`] on Windows,
-    ///   message mode on Unix systems other than Linux.
-    pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
-        PipeListener::bind_with(PipeName::new(name)?, self)
+    /// Both sides have a limit of their own. Without effect on byte pipes.
+    pub fn max_message_size(mut self, bytes: usize) -> ListenOptions {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// Whether these options can be meant at all.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        for (what, value) in [
+            ("max_instances", self.max_instances),
+            ("backlog", self.backlog),
+        ] {
+            if value == Some(0) {
+                let why = format!("{what} is 0, and no client could ever connect: 1 is the least");
+                return Err(Fault::new(Reason::WrongOption, why));
+            }
+        }
+        check_message_size(self.max_message_size)
     }
 }
 
-/// How to connect to a pipe. [`PipeStream::connect`] is all of the defaults.
+/// A length has to fit into what a message's head and the systems' calls can say.
+fn check_message_size(bytes: usize) -> Result<(), Fault> {
+    if u32::try_from(bytes).is_ok() {
+        return Ok(());
+    }
+    let why = format!(
+        "max_message_size is {bytes} bytes: a message has at most {}, which is 4 GiB less one byte",
+        u32::MAX
+    );
+    Err(Fault::new(Reason::WrongOption, why))
+}
+
+/// How to connect to a pipe. [`PipeStream::connect`](crate::PipeStream::connect) is all of the defaults.
 ///
 /// # Examples
 ///
@@ -222,6 +242,7 @@ pub struct ConnectOptions {
     #[cfg_attr(unix, allow(dead_code))] // of no effect there
     pub(crate) impersonation: ImpersonationLevel,
     pub(crate) expect_server: Option<ExpectServer>,
+    pub(crate) max_message_size: usize,
 }
 
 impl Default for ConnectOptions {
@@ -233,6 +254,7 @@ impl Default for ConnectOptions {
             access: Access::ReadWrite,
             impersonation: ImpersonationLevel::Identification,
             expect_server: None,
+            max_message_size: MAX_MESSAGE_SIZE,
         }
     }
 }
@@ -296,16 +318,14 @@ impl ConnectOptions {
         self
     }
 
-    /// Connects to the pipe `name`.
-    ///
-    /// # Errors
-    ///
-    /// * `InvalidInput`, `Unsupported`: a wrong name (see [`PipeName::new`]) or option.
-    /// * `NotFound`: no such pipe, and `wait_for_server` was not asked for.
-    /// * `TimedOut`: the server stayed busy, or none came, until the timeout.
-    /// * `PermissionDenied`: the pipe's security does not let this user in, or its server is not the expected one.
-    /// * `ConnectionAborted`: cancelled.
-    pub fn connect(&self, name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
-        PipeStream::connect_with(PipeName::new(name)?, self)
+    /// The longest message, in bytes, as [`ListenOptions::max_message_size`]. Default: 64 MiB.
+    pub fn max_message_size(mut self, bytes: usize) -> ConnectOptions {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// Whether these options can be meant at all.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        check_message_size(self.max_message_size)
     }
 }

@@ -12,10 +12,14 @@ use super::event::Event;
 use super::os;
 use super::place;
 use super::stream::Stream;
-use crate::connect::{Attempt, Connected};
+use crate::attempt::{Attempt, Connected};
+use crate::error::{Fault, Reason};
+use crate::identity::ExpectServer;
+use crate::kinds::Directions;
+use crate::kinds::PipeMode;
 use crate::lane::earlier;
-use crate::stream::Directions;
-use crate::{Access, ConnectOptions, ExpectServer, PipeMode, PipeName};
+use crate::name::PipeName;
+use crate::options::{Access, ConnectOptions};
 
 /// How long a `connect` may sit in the kernel before it looks whether it was cancelled.
 const CANCEL_SLICE: Duration = Duration::from_millis(20);
@@ -45,7 +49,7 @@ const LONGEST_SLICE: Duration = Duration::from_millis(50);
 
 impl Connector {
     pub(crate) fn new(name: &PipeName, options: &ConnectOptions) -> io::Result<Connector> {
-        let unsupported = |why| Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        let unsupported = |why| Err(Fault::new(Reason::NotHere, why).into());
         if let Some(ExpectServer::Sid(_)) = options.expect_server {
             return unsupported("a SID is Windows's: on Unix say ExpectServer::Uid or CurrentUser");
         }
@@ -73,7 +77,7 @@ impl Connector {
 
     /// One attempt. Where the server's queue is full this waits for room in the kernel, which wakes us at the next
     /// `accept`; until `until`, and in slices where it can be cancelled.
-    pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt {
+    pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt<Stream> {
         match self.connect(until, cancellable) {
             Ok(fd) => self.connected(fd),
             Err(error) => match Errno::from_io_error(&error) {
@@ -89,6 +93,7 @@ impl Connector {
                     if place::is_no_socket(&self.path) =>
                 {
                     Attempt::Absent {
+                        reason: Reason::NotASocket,
                         why: place::NO_SOCKET,
                         error,
                     }
@@ -104,10 +109,12 @@ impl Connector {
                     Attempt::Busy(error)
                 }
                 Some(Errno::NOENT) => Attempt::Absent {
+                    reason: Reason::NoSuchPipe,
                     why: place::NOTHING,
                     error,
                 },
                 Some(Errno::CONNREFUSED) => Attempt::Absent {
+                    reason: Reason::StaleSocket,
                     why: "no such pipe: there is a socket at this path, and its server is gone",
                     error,
                 },
@@ -116,7 +123,7 @@ impl Connector {
         }
     }
 
-    fn connected(&self, fd: OwnedFd) -> Attempt {
+    fn connected(&self, fd: OwnedFd) -> Attempt<Stream> {
         let expected = match self.expect {
             Some(ExpectServer::CurrentUser) => Some(rustix::process::geteuid().as_raw()),
             Some(ExpectServer::Uid(uid)) => Some(uid),
@@ -126,13 +133,11 @@ impl Connector {
             match os::peer(&fd) {
                 Err(error) => return Attempt::Failed(error),
                 Ok(peer) if peer.uid != expected => {
-                    return Attempt::Failed(io::Error::new(
-                        io::ErrorKind::PermissionDenied,
-                        format!(
-                            "its server runs as uid {}, and uid {expected} was expected",
-                            peer.uid
-                        ),
-                    ));
+                    let why = format!(
+                        "its server runs as uid {}, and uid {expected} was expected",
+                        peer.uid
+                    );
+                    return Attempt::Failed(Fault::new(Reason::UnexpectedServer, why).into());
                 }
                 Ok(_) => {}
             }

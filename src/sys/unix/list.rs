@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use super::name;
 use super::os;
 use super::place;
-use crate::{PipeEntry, PipeName, PipeState, error};
+use crate::error::{self, Fault, Reason};
+use crate::info::{PipeEntry, PipeState};
+use crate::name::PipeName;
 
 pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
     let directory = PathBuf::from(name::directory());
     let files = std::fs::read_dir(&directory)
-        .map_err(|e| error::from_os("list", &PipeName::from_os(directory), e))?;
+        .map_err(|e| error::named("list", PipeName::from_os(directory), e))?;
     let mut entries = Vec::new();
     for file in files {
         // One that goes while we look is none.
@@ -44,14 +46,12 @@ pub(crate) fn state(name: &PipeName) -> io::Result<PipeState> {
     match std::fs::metadata(path) {
         // A link to a socket is as good as one.
         Ok(file) if file.file_type().is_socket() => Ok(probe(path)),
-        Ok(_) => Err(io::Error::new(ErrorKind::NotFound, place::NO_SOCKET)),
-        Err(source) if source.kind() == ErrorKind::NotFound => Err(error::explained(
-            ErrorKind::NotFound,
-            "look at",
-            name,
-            place::NOTHING,
-            source,
-        )),
+        Ok(_) => Err(Fault::new(Reason::NotASocket, place::NO_SOCKET).into()),
+        Err(source) if source.kind() == ErrorKind::NotFound => {
+            Err(Fault::new(Reason::NoSuchPipe, place::NOTHING)
+                .source(source)
+                .into())
+        }
         Err(source) => Err(source),
     }
 }

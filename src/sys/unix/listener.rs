@@ -1,6 +1,6 @@
 //! A name that is held: a listening socket at its place.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -15,10 +15,15 @@ use super::event::Waiter;
 use super::os;
 use super::place::{self, Place};
 use super::stream::Stream;
+use crate::error::{self, Fault, Reason};
+use crate::info::PipeInfo;
+use crate::kinds::Directions;
+use crate::kinds::PipeMode;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
-use crate::listener::Slots;
-use crate::stream::Directions;
-use crate::{ListenOptions, PipeInfo, PipeMode, PipeName, Security, error};
+use crate::name::PipeName;
+use crate::options::ListenOptions;
+use crate::security::Security;
+use crate::slots::Slots;
 
 const OPERATION: &str = "bind";
 
@@ -52,30 +57,21 @@ impl Listener {
             Security::OsDefault => None,
             Security::Mode(mode) if mode <= 0o777 => Some(mode),
             Security::Mode(mode) => {
-                return Err(error::because(
-                    ErrorKind::InvalidInput,
-                    OPERATION,
-                    name,
-                    format!(
-                        "mode {mode:#o} has more than the permission bits: 0 to 0o777 are allowed"
-                    ),
-                ));
+                let why = format!(
+                    "mode {mode:#o} has more than the permission bits: 0 to 0o777 are allowed"
+                );
+                return Err(Fault::new(Reason::WrongOption, why).of(OPERATION, name));
             }
             Security::Sddl(_) => {
-                return Err(error::unsupported(
-                    OPERATION,
-                    name,
-                    "SDDL is Windows's: on Unix say Security::Mode, OwnerOnly or Everyone",
-                ));
+                let why = "SDDL is Windows's: on Unix say Security::Mode, OwnerOnly or Everyone";
+                return Err(Fault::new(Reason::NotHere, why).of(OPERATION, name));
             }
         };
         let mode = options.mode();
         if mode == PipeMode::Message && !cfg!(target_os = "linux") {
-            return Err(error::unsupported(
-                OPERATION,
-                name,
-                "the local sockets of this system keep no message boundaries: use a byte pipe, and mark where messages end",
-            ));
+            let why = "the local sockets of this system keep no message boundaries: use a byte pipe, and mark where \
+                       messages end";
+            return Err(Fault::new(Reason::NotHere, why).of(OPERATION, name));
         }
         let kind = match mode {
             PipeMode::Byte => SocketType::STREAM,
@@ -86,19 +82,25 @@ impl Listener {
                 rustix::io::ioctl_fionbio(&socket, true)?;
                 Ok(socket)
             })
-            .map_err(|e| error::from_os(OPERATION, name, e))?;
+            .map_err(|e| error::named(OPERATION, name, e))?;
         // The kernel cuts it down to what it allows (net.core.somaxconn).
         let backlog = options
             .backlog
             .map_or(i32::MAX, |b| i32::try_from(b).unwrap_or(i32::MAX));
         let place =
             Place::take(&socket, name.os_path(), permissions, backlog).map_err(|refusal| {
+                let reason = match refusal.kind {
+                    io::ErrorKind::AddrInUse => Reason::NameTaken,
+                    io::ErrorKind::NotFound => Reason::NoDirectory,
+                    io::ErrorKind::PermissionDenied => Reason::NotAllowed,
+                    _ => Reason::System,
+                };
+                let fault = Fault::new(reason, refusal.why).kind(refusal.kind);
                 match refusal.source {
-                    Some(source) => {
-                        error::explained(refusal.kind, OPERATION, name, refusal.why, source)
-                    }
-                    None => error::because(refusal.kind, OPERATION, name, refusal.why),
+                    Some(source) => fault.source(source),
+                    None => fault,
                 }
+                .of(OPERATION, name)
             })?;
         let output_buffer_size = options
             .output_buffer_size

@@ -4,6 +4,7 @@ pub(crate) mod list;
 pub(crate) mod name;
 
 mod connect;
+mod convert;
 mod event;
 mod listener;
 mod os;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::name::Spelling;
+use crate::spelling::Spelling;
 
 /// What `sun_path` holds beside its closing NUL: 108 bytes on Linux, 104 on macOS and the BSDs.
 const MAX_PATH: usize = if cfg!(any(target_os = "linux", target_os = "android")) {

@@ -154,6 +154,26 @@ pub(super) fn recv(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> 
     }
 }
 
+/// `recv(2)` that waits.
+pub(super) fn recv_blocking(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()) {
+            Err(Errno::INTR) => {}
+            other => return other.map(|(_, length)| length),
+        }
+    }
+}
+
+/// `send(2)` that waits.
+pub(super) fn send_blocking(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
+    loop {
+        match rustix::net::send(socket, bytes, SEND.difference(SendFlags::DONTWAIT)) {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
 pub(super) fn send(socket: &OwnedFd, buffer: &[u8]) -> Result<usize, Errno> {
     loop {
         match rustix::net::send(socket, buffer, SEND) {

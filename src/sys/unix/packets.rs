@@ -12,8 +12,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::os::{self, Received};
-use crate::Peek;
-use crate::stream::Part;
+use crate::kinds::{Part, Peek};
 
 const HEAD: usize = 8;
 
@@ -118,6 +117,7 @@ impl Packets {
             return Ok(Peek {
                 available: spilled,
                 message: left(self.left),
+                ended: false,
             });
         }
         let mut head = [0; HEAD];
@@ -130,11 +130,13 @@ impl Packets {
             Err(Errno::AGAIN) => Ok(Peek {
                 available: 0,
                 message: left(self.left),
+                ended: false,
             }),
             Err(error) => Err(error.into()),
             Ok(length) => Ok(Peek {
                 available: length.saturating_sub(HEAD),
                 message: left(u64::from_le_bytes(head)),
+                ended: length == 0,
             }),
         }
     }

@@ -3,14 +3,13 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketAddrAny, SocketAddrUnix};
 
@@ -18,15 +17,18 @@ use super::event::Waiter;
 use super::os;
 use super::packets::{Packets, Sending, Unsent};
 use super::place;
+use crate::error::{Fault, Reason};
+use crate::identity::PeerIdentity;
+use crate::info::PipeInfo;
+use crate::kinds::{Directions, Part, Peek, PipeMode, Role};
 use crate::lane::{Cancelled, Lane, Operation, Waited, earlier};
-use crate::stream::{Directions, Part, is_end};
-use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
+use crate::name::PipeName;
 
 #[derive(Debug)]
 pub(crate) struct Stream {
     fd: OwnedFd,
-    /// Of a socket that keeps boundaries; its clones share it.
-    messages: Option<Arc<Messages>>,
+    /// Of a socket that keeps boundaries.
+    messages: Option<Messages>,
 }
 
 /// What is half done on a socket that keeps boundaries. The lanes have one reader and one writer at a time, so that nobody
@@ -41,15 +43,26 @@ impl Stream {
     pub(crate) fn new(fd: OwnedFd, mode: PipeMode) -> Stream {
         Stream {
             fd,
-            messages: (mode == PipeMode::Message).then(Arc::default),
+            messages: (mode == PipeMode::Message).then(Messages::default),
         }
     }
 
-    pub(crate) fn try_clone(&self) -> io::Result<Stream> {
-        Ok(Stream {
-            fd: self.fd.try_clone()?,
-            messages: self.messages.clone(),
-        })
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    /// `recv(2)` of bytes that waits in the kernel. None: somebody has made the socket one that does not.
+    pub(crate) fn read_blocking(&self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        unless_again(os::recv_blocking(&self.fd, buffer))
+    }
+
+    /// `send(2)` of bytes that waits in the kernel. None: as above.
+    pub(crate) fn write_blocking(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        unless_again(os::send_blocking(&self.fd, bytes))
     }
 
     /// Shuts down what a one-way pipe does not have, as .NET does.
@@ -161,16 +174,15 @@ impl Stream {
             None => Ok(Peek {
                 available: os::readable(&self.fd)?,
                 message: 0,
+                ended: false,
             }),
         }
     }
 
     pub(crate) fn peer_pid(&self, _role: Role) -> io::Result<u32> {
         os::peer(&self.fd)?.pid.ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this system does not tell the process at the other end of a socket",
-            )
+            let why = "this system does not tell the process at the other end of a socket";
+            Fault::new(Reason::NotHere, why).into()
         })
     }
 
@@ -215,6 +227,13 @@ fn lock<T>(half: &Mutex<T>) -> MutexGuard<'_, T> {
     half.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn unless_again(moved: Result<usize, Errno>) -> Option<io::Result<usize>> {
+    match moved {
+        Err(Errno::AGAIN) => None,
+        other => Some(other.map_err(io::Error::from)),
+    }
+}
+
 /// The result of a call that moves bytes.
 fn bytes(moved: Result<usize, Errno>) -> Poll<io::Result<Part>> {
     match moved {
@@ -242,11 +261,8 @@ impl Send<'_> {
     fn keep(&mut self) -> Cancelled<Part> {
         match (&mut self.unsent, &self.sending) {
             (Some(unsent), Some(sending)) if sending.is_torn() => {
-                if unsent.keep(sending) {
-                    Cancelled::Begun
-                } else {
-                    Cancelled::Unknown
-                }
+                unsent.keep(sending);
+                Cancelled::Unknown
             }
             _ => Cancelled::Nothing,
         }
@@ -271,7 +287,7 @@ impl Operation for Send<'_> {
             }
         };
         let gone = sending.go_on(self.fd);
-        if matches!(&gone, Poll::Ready(Err(error)) if !is_end(error)) {
+        if matches!(&gone, Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe) {
             self.keep();
         }
         gone
@@ -352,10 +368,8 @@ impl Operation for Drain<'_> {
 
     #[cfg(not(target_os = "linux"))]
     fn poll(&mut self) -> Poll<io::Result<()>> {
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this system does not tell what the peer has read: have the peer answer instead",
-        )))
+        let why = "this system does not tell what the peer has read: have the peer answer instead";
+        Poll::Ready(Err(Fault::new(Reason::NotHere, why).into()))
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
@@ -404,53 +418,5 @@ impl Stream {
     /// Whether an error says that the other side has gone. `std` has kinds for all of Unix's.
     pub(crate) fn is_end(_error: &io::Error) -> bool {
         false
-    }
-}
-
-impl AsFd for PipeStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io().fd.as_fd()
-    }
-}
-
-impl AsRawFd for PipeStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io().fd.as_raw_fd()
-    }
-}
-
-/// Takes a connected Unix socket. Its name is the socket's own or its peer's.
-impl From<OwnedFd> for PipeStream {
-    fn from(fd: OwnedFd) -> PipeStream {
-        let mode = if os::is_packets(&fd) {
-            PipeMode::Message
-        } else {
-            PipeMode::Byte
-        };
-        PipeStream::adopt(Stream::new(fd, mode))
-    }
-}
-
-/// Takes a connected socket. Its name is the socket's own or its peer's.
-impl From<UnixStream> for PipeStream {
-    fn from(stream: UnixStream) -> PipeStream {
-        OwnedFd::from(stream).into()
-    }
-}
-
-/// The socket, without this crate's deadlines.
-impl From<PipeStream> for OwnedFd {
-    fn from(stream: PipeStream) -> OwnedFd {
-        let fd = stream.into_io().fd;
-        // Left over from connecting; std's blocking writes would heed it.
-        let _ = os::set_send_timeout(&fd, None);
-        fd
-    }
-}
-
-/// The socket as `std` knows it, without this crate's deadlines.
-impl From<PipeStream> for UnixStream {
-    fn from(stream: PipeStream) -> UnixStream {
-        OwnedFd::from(stream).into()
     }
 }

@@ -14,9 +14,8 @@ use std::time::Instant;
 
 use super::os::{self, Started};
 use super::overlapped::{GivenUp, Overlapped, Waiter};
+use crate::kinds::{Part, Peek, PipeMode};
 use crate::lane::{Cancelled, Lane, Operation, Turn, Waited};
-use crate::stream::Part;
-use crate::{Peek, PipeMode};
 
 /// How much is read ahead at the most. Whoever sends more before it reads waits, as it does on any pipe that is full.
 const ROOM: usize = 4096;
@@ -112,6 +111,7 @@ impl Ahead {
         Ok(Peek {
             available: available + pipe.available,
             message,
+            ended: false,
         })
     }
 }

@@ -20,10 +20,14 @@ use super::os;
 use super::overlapped::{GivenUp, Overlapped, Waiter};
 use super::peer;
 use super::stream::Stream;
-use crate::connect::{Attempt, Connected};
+use crate::attempt::{Attempt, Connected};
+use crate::error::{Fault, Reason};
+use crate::identity::{ExpectServer, ImpersonationLevel};
+use crate::kinds::Directions;
+use crate::kinds::PipeMode;
 use crate::lane::{Operation, earlier};
-use crate::stream::Directions;
-use crate::{Access, ConnectOptions, ExpectServer, ImpersonationLevel, PipeMode, PipeName};
+use crate::name::PipeName;
+use crate::options::{Access, ConnectOptions};
 
 /// How long FSCTL_PIPE_WAIT is trusted to tell of a free instance: in Windows containers it does not always
 /// (microsoft/go-winio 67, 75, 80).
@@ -113,7 +117,11 @@ impl Connector {
     }
 
     /// One attempt. It never waits.
-    pub(crate) fn attempt(&mut self, _until: Option<Instant>, _cancellable: bool) -> Attempt {
+    pub(crate) fn attempt(
+        &mut self,
+        _until: Option<Instant>,
+        _cancellable: bool,
+    ) -> Attempt<Stream> {
         let mut denied = None;
         for &(mask, directions) in self.masks {
             let mask = if mask == 0 { self.mask } else { mask };
@@ -127,6 +135,7 @@ impl Connector {
                     ERROR_PIPE_BUSY => return Attempt::Busy(error),
                     ERROR_FILE_NOT_FOUND => {
                         return Attempt::Absent {
+                            reason: Reason::NoSuchPipe,
                             why: "no such pipe: nobody serves this name",
                             error,
                         };
@@ -138,7 +147,7 @@ impl Connector {
         Attempt::Failed(denied.unwrap_or_else(|| io::ErrorKind::PermissionDenied.into()))
     }
 
-    fn connected(&self, handle: OwnedHandle, directions: Directions) -> Attempt {
+    fn connected(&self, handle: OwnedHandle, directions: Directions) -> Attempt<Stream> {
         let ready = || {
             if let Some(expected) = &self.expect {
                 peer::check_server(&handle, expected, self.remote)?;
@@ -151,10 +160,10 @@ impl Connector {
                 // Reads that lose boundaries would lose empty messages too.
                 os::set_message_read_mode(&handle).map_err(|error| {
                     match os::code(&error) {
-                        ERROR_ACCESS_DENIED => io::Error::new(
-                            io::ErrorKind::PermissionDenied,
-                            "to read messages takes FILE_WRITE_ATTRIBUTES (0x100), which the access mask lacks",
-                        ),
+                        ERROR_ACCESS_DENIED => {
+                            let why = "to read messages takes FILE_WRITE_ATTRIBUTES (0x100), which the access mask lacks";
+                            Fault::new(Reason::NotAllowed, why).into()
+                        }
                         _ => error,
                     }
                 })?;

@@ -5,7 +5,9 @@ use std::io;
 use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_SEM_TIMEOUT};
 
 use super::os;
-use crate::{PipeEntry, PipeName, PipeState, error};
+use crate::error::{self, Fault, Reason};
+use crate::info::{PipeEntry, PipeState};
+use crate::name::PipeName;
 
 pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
     let mut entries = Vec::new();
@@ -20,18 +22,13 @@ pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
     });
     match listed {
         Ok(()) => Ok(entries),
-        Err(source) if os::is_wine() => Err(error::explained(
-            io::ErrorKind::Unsupported,
-            "list",
-            &PipeName::from_os(r"\\.\pipe\".into()),
-            "Wine does not list its pipes, but tells of one by its name",
-            source,
-        )),
-        Err(source) => Err(error::from_os(
-            "list",
-            &PipeName::from_os(r"\\.\pipe\".into()),
-            source,
-        )),
+        Err(source) if os::is_wine() => {
+            let why = "Wine does not list its pipes, but tells of one by its name";
+            Err(Fault::new(Reason::NotHere, why)
+                .source(source)
+                .of("list", r"\\.\pipe\"))
+        }
+        Err(source) => Err(error::named("list", r"\\.\pipe\", source)),
     }
 }
 
@@ -41,13 +38,10 @@ pub(crate) fn state(name: &PipeName) -> io::Result<PipeState> {
         Err(source) => match os::code(&source) {
             // All its instances are taken.
             ERROR_SEM_TIMEOUT => Ok(PipeState::Live),
-            ERROR_FILE_NOT_FOUND => Err(error::explained(
-                io::ErrorKind::NotFound,
-                "look at",
-                name,
-                "no such pipe: nobody serves this name",
-                source,
-            )),
+            ERROR_FILE_NOT_FOUND => {
+                let why = "no such pipe: nobody serves this name";
+                Err(Fault::new(Reason::NoSuchPipe, why).source(source).into())
+            }
             _ => Err(source),
         },
     }

@@ -9,7 +9,7 @@
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -20,9 +20,13 @@ use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, 
 use super::os::{self, Instance, Listening, Overlapped, Packet, Port};
 use super::security;
 use super::stream::Stream;
+use crate::error::{self, Fault, Reason};
+use crate::info::PipeInfo;
+use crate::kinds::PipeMode;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
-use crate::listener::Slots;
-use crate::{ListenOptions, PipeInfo, PipeMode, PipeName, error};
+use crate::name::PipeName;
+use crate::options::ListenOptions;
+use crate::slots::Slots;
 
 const OPERATION: &str = "bind";
 
@@ -89,14 +93,10 @@ impl Listener {
         slots: &Slots,
     ) -> io::Result<(Listener, Lane<ListenWaiter>)> {
         if name.is_remote() {
-            return Err(error::because(
-                ErrorKind::InvalidInput,
-                OPERATION,
-                name,
-                "this is another machine's pipe: a server listens on its own machine, at \\\\.\\pipe\\NAME",
-            ));
+            let why = r"this is another machine's pipe: a server listens on its own machine, at \\.\pipe\NAME";
+            return Err(Fault::new(Reason::WrongName, why).of(OPERATION, name));
         }
-        let fail = |e| error::from_os(OPERATION, name, e);
+        let fail = |e| error::named(OPERATION, name, e);
         let size = |asked: Option<u32>| asked.unwrap_or(BUFFER_SIZE);
         let instance = Instance {
             path: os::nt_path(name.os_path()),
@@ -114,13 +114,15 @@ impl Listener {
                 ERROR_ALREADY_EXISTS | ERROR_PIPE_BUSY => true,
                 _ => return fail(source),
             };
-            if taken {
-                let why = "another server has this name";
-                error::explained(ErrorKind::AddrInUse, OPERATION, name, why, source)
+            let fault = if taken {
+                Fault::new(Reason::NameTaken, "another server has this name")
             } else {
-                let why = "this user may not make a pipe of this name";
-                error::explained(ErrorKind::PermissionDenied, OPERATION, name, why, source)
-            }
+                Fault::new(
+                    Reason::NotAllowed,
+                    "this user may not make a pipe of this name",
+                )
+            };
+            fault.source(source).of(OPERATION, name)
         })?;
         let security = os::security(&first).map_err(fail)?;
         let port = Arc::new(Port::new().map_err(fail)?);
@@ -141,13 +143,9 @@ impl Listener {
                     if os::code(&source) == ERROR_ACCESS_DENIED {
                         let why = "its security does not let this user add instances to the pipe, which its server must: \
                                    grant the server's own account FILE_CREATE_PIPE_INSTANCE (0x4; GA or FA contain it)";
-                        return error::explained(
-                            ErrorKind::PermissionDenied,
-                            OPERATION,
-                            name,
-                            why,
-                            source,
-                        );
+                        return Fault::new(Reason::NotAllowed, why)
+                            .source(source)
+                            .of(OPERATION, name);
                     }
                     fail(source)
                 })?;

@@ -6,6 +6,7 @@ pub(crate) mod name;
 mod ahead;
 mod aside;
 mod connect;
+mod convert;
 mod event;
 mod listener;
 mod os;

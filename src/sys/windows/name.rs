@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::os;
-use crate::name::Spelling;
+use crate::spelling::Spelling;
 
 /// What the path of a pipe may have, its prefix included (CreateNamedPipe).
 const MAX_PATH: usize = 256;

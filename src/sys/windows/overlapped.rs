@@ -13,8 +13,8 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::os::{self, Started};
+use crate::kinds::Part;
 use crate::lane::{Cancelled, Operation, Waited, Waker};
-use crate::stream::Part;
 
 /// What moves a call that waits in a stream's lane, and what the system fills in for it. Both are made by the first
 /// call.

@@ -1,6 +1,6 @@
 //! Who is at the other end of a pipe, and whom a client takes for its server.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::windows::io::OwnedHandle;
 
 use windows_sys::Win32::Foundation::{
@@ -8,7 +8,9 @@ use windows_sys::Win32::Foundation::{
 };
 
 use super::os;
-use crate::{ExpectServer, PeerIdentity, Role};
+use crate::error::{Fault, Reason};
+use crate::identity::{ExpectServer, PeerIdentity};
+use crate::kinds::Role;
 
 /// Who is at the other end.
 pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentity> {
@@ -17,10 +19,11 @@ pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentit
         Role::Server => match os::Impersonation::begin(pipe) {
             Ok(_as_client) => {
                 let token = os::Token::of_thread().map_err(|error| match os::code(&error) {
-                    ERROR_CANT_OPEN_ANONYMOUS => io::Error::new(
-                        ErrorKind::PermissionDenied,
-                        "the client lets nobody know who it is (ImpersonationLevel::Anonymous)",
-                    ),
+                    ERROR_CANT_OPEN_ANONYMOUS => {
+                        let why =
+                            "the client lets nobody know who it is (ImpersonationLevel::Anonymous)";
+                        Fault::new(Reason::NotAllowed, why).into()
+                    }
                     _ => error,
                 })?;
                 os::user_sid(&token)?
@@ -76,26 +79,20 @@ pub(super) fn check_server(
         }
         ExpectServer::Sid(sid) => {
             let sid = os::normal_sid(sid).map_err(|_| {
-                io::Error::new(
-                    ErrorKind::InvalidInput,
-                    format!("{sid:?} is no SID: give for example S-1-5-18, or SY"),
-                )
+                let why = format!("{sid:?} is no SID: give for example S-1-5-18, or SY");
+                io::Error::from(Fault::new(Reason::WrongOption, why))
             })?;
             // The number of a process on another machine means nothing here.
             (owner == sid || !remote && acts_for(pipe, &sid, &owner), sid)
         }
         ExpectServer::Uid(_) => {
-            return Err(io::Error::new(
-                ErrorKind::Unsupported,
-                "a uid is Unix's: on Windows say ExpectServer::Sid or CurrentUser",
-            ));
+            let why = "a uid is Unix's: on Windows say ExpectServer::Sid or CurrentUser";
+            return Err(Fault::new(Reason::NotHere, why).into());
         }
     };
     if fits {
         return Ok(());
     }
-    Err(io::Error::new(
-        ErrorKind::PermissionDenied,
-        format!("the pipe is owned by {owner}, and {wanted} was expected"),
-    ))
+    let why = format!("the pipe is owned by {owner}, and {wanted} was expected");
+    Err(Fault::new(Reason::UnexpectedServer, why).into())
 }

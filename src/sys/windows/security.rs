@@ -1,9 +1,13 @@
 //! Who may talk to a pipe, as a security descriptor.
 
-use std::io::{self, ErrorKind};
+use std::io;
 
 use super::os::{self, SecurityDescriptor};
-use crate::{ListenOptions, PipeName, Security, error, sddl};
+use crate::error::{self, Fault, Reason};
+use crate::name::PipeName;
+use crate::options::ListenOptions;
+use crate::sddl;
+use crate::security::Security;
 
 const OPERATION: &str = "bind";
 
@@ -16,16 +20,13 @@ pub(super) fn descriptor(
     options: &ListenOptions,
     name: &PipeName,
 ) -> io::Result<SecurityDescriptor> {
-    let fail = |e| error::from_os(OPERATION, name, e);
+    let fail = |e| error::named(OPERATION, name, e);
+    let wrong = |why: String| Fault::new(Reason::WrongOption, why);
     let sddl = match &options.security {
         Security::Sddl(_) if options.current_user_clients_only => {
-            return Err(error::because(
-                ErrorKind::InvalidInput,
-                OPERATION,
-                name,
-                "current_user_clients_only is a security of its own on Windows, and cannot be had beside SDDL: \
-                 leave one of them out",
-            ));
+            let why = "current_user_clients_only is a security of its own on Windows, and does not go with SDDL: \
+                       leave one of them out";
+            return Err(wrong(why.to_owned()).of(OPERATION, name));
         }
         _ if options.current_user_clients_only => {
             format!("D:P(A;;FA;;;{})", user().map_err(fail)?)
@@ -37,45 +38,24 @@ pub(super) fn descriptor(
         }
         Security::Sddl(sddl) => sddl.clone(),
         Security::Mode(mode) => {
-            return Err(error::unsupported(
-                OPERATION,
-                name,
-                format!(
-                    "mode {mode:#o} is Unix's: on Windows say Security::Sddl, OwnerOnly or Everyone"
-                ),
-            ));
+            let why = format!(
+                "mode {mode:#o} is Unix's: on Windows say Security::Sddl, OwnerOnly or Everyone"
+            );
+            return Err(Fault::new(Reason::NotHere, why).of(OPERATION, name));
         }
     };
     if sddl.contains('\0') {
-        return Err(error::because(
-            ErrorKind::InvalidInput,
-            OPERATION,
-            name,
-            "the SDDL has a NUL character in it",
-        ));
+        let why = "the SDDL has a NUL character in it";
+        return Err(wrong(why.to_owned()).of(OPERATION, name));
     }
     let mistake = || sddl::find_mistake(&sddl, |part| SecurityDescriptor::parse(part).is_ok());
     if sddl.trim().is_empty() {
         // The system takes it for a descriptor that says nothing, which nobody means.
-        return Err(error::because(
-            ErrorKind::InvalidInput,
-            OPERATION,
-            name,
-            mistake(),
-        ));
+        return Err(wrong(mistake()).of(OPERATION, name));
     }
     match SecurityDescriptor::parse(&sddl) {
         Ok(descriptor) => Ok(descriptor),
-        Err(source) => {
-            let wrong = mistake();
-            Err(error::explained(
-                ErrorKind::InvalidInput,
-                OPERATION,
-                name,
-                wrong,
-                source,
-            ))
-        }
+        Err(source) => Err(wrong(mistake()).source(source).of(OPERATION, name)),
     }
 }
 

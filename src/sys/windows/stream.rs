@@ -1,38 +1,51 @@
 //! An open pipe: the handle of one end of an instance.
 
 use std::io;
-use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle, RawHandle};
-use std::sync::Arc;
+use std::os::windows::io::OwnedHandle;
 
 use super::ahead::{Ahead, Writing};
 use super::aside::{Drain, HalfClose};
 use super::os;
 use super::overlapped::{GivenUp, Overlapped, Waiter};
 use super::peer;
+use crate::error::{Fault, Reason};
+use crate::identity::PeerIdentity;
+use crate::info::PipeInfo;
+use crate::kinds::{Part, Peek, PipeMode, Role};
 use crate::lane::{Lane, Operation};
-use crate::stream::Part;
-use crate::{Peek, PeerIdentity, PipeInfo, PipeMode, PipeName, PipeStream, Role};
+use crate::name::PipeName;
 
 #[derive(Debug)]
 pub(crate) struct Stream {
     handle: OwnedHandle,
-    /// Of a pipe whose peer has no buffer to write to; its clones share it.
-    ahead: Option<Arc<Ahead>>,
+    /// Of a pipe whose peer has no buffer to write to.
+    ahead: Option<Ahead>,
 }
 
 impl Stream {
     pub(crate) fn new(handle: OwnedHandle, mode: PipeMode, unbuffered: bool) -> Stream {
         Stream {
             handle,
-            ahead: unbuffered.then(|| Arc::new(Ahead::new(mode))),
+            ahead: unbuffered.then(|| Ahead::new(mode)),
         }
     }
 
-    pub(crate) fn try_clone(&self) -> io::Result<Stream> {
-        Ok(Stream {
-            handle: self.handle.try_clone()?,
-            ahead: self.ahead.clone(),
-        })
+    pub(super) fn handle(&self) -> &OwnedHandle {
+        &self.handle
+    }
+
+    pub(super) fn into_handle(self) -> OwnedHandle {
+        self.handle
+    }
+
+    /// A read that waits in the system without an OVERLAPPED: there is no such thing on an overlapped handle.
+    pub(crate) fn read_blocking(&self, _buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        None
+    }
+
+    /// As [`read_blocking`](Stream::read_blocking).
+    pub(crate) fn write_blocking(&self, _bytes: &[u8]) -> Option<io::Result<usize>> {
+        None
     }
 
     pub(crate) fn read<'a>(
@@ -72,7 +85,7 @@ impl Stream {
                 unsafe { os::write(handle, bytes.as_ptr(), bytes.len(), overlapped) }
             },
         );
-        let ahead = self.ahead.as_deref();
+        let ahead = self.ahead.as_ref();
         Writing::new(
             write,
             waiter,
@@ -105,11 +118,9 @@ impl Stream {
         if mode == PipeMode::Message {
             return HalfClose::start(&self.handle);
         }
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "a Windows byte pipe has no half close: drop the stream, use a message pipe, \
-             or end what you send with a mark of its own",
-        ))
+        let why = "a Windows byte pipe has no half close: drop the stream, use a message pipe, \
+                   or end what you send with a mark of its own";
+        Err(Fault::new(Reason::NotHere, why).into())
     }
 
     pub(crate) fn disconnect(&self) -> io::Result<()> {
@@ -170,43 +181,6 @@ impl Stream {
     /// Whether an error says that the other side has gone: `std` has no kinds for some of Windows's.
     pub(crate) fn is_end(error: &io::Error) -> bool {
         os::is_end(error)
-    }
-}
-
-impl AsHandle for PipeStream {
-    fn as_handle(&self) -> BorrowedHandle<'_> {
-        self.io().handle.as_handle()
-    }
-}
-
-impl AsRawHandle for PipeStream {
-    fn as_raw_handle(&self) -> RawHandle {
-        self.io().handle.as_raw_handle()
-    }
-}
-
-/// Takes one end of a pipe that was opened with `FILE_FLAG_OVERLAPPED`. (On one that was not, a call cannot be ended by
-/// a deadline, and a read that waits holds up all writes.)
-impl From<OwnedHandle> for PipeStream {
-    fn from(handle: OwnedHandle) -> PipeStream {
-        let local = os::local(&handle);
-        let (mode, unbuffered) = local.map_or((PipeMode::Byte, false), |local| {
-            (local.mode, local.unbuffered)
-        });
-        if mode == PipeMode::Message {
-            // A client's end reads bytes until it is told otherwise. One that may not be told is read as it is.
-            let _ = os::set_message_read_mode(&handle);
-        }
-        PipeStream::adopt(Stream::new(handle, mode, unbuffered))
-    }
-}
-
-/// The overlapped handle, without this crate's deadlines. A server's is bound to its listener's completion port. (Where a
-/// write on a pipe with buffers of 0 had to wait, the stream may have read ahead: read what there is before you take
-/// the handle.)
-impl From<PipeStream> for OwnedHandle {
-    fn from(stream: PipeStream) -> OwnedHandle {
-        stream.into_io().handle
     }
 }
 

@@ -13,7 +13,8 @@ use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Pipes::*;
 
 use super::basics::{check, from_status};
-use crate::{Peek, PipeInfo, PipeMode};
+use crate::info::PipeInfo;
+use crate::kinds::{Peek, PipeMode};
 
 /// What the system knows of an instance, without asking the other side.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +113,7 @@ pub(crate) fn peek(pipe: &OwnedHandle) -> io::Result<Peek> {
     Ok(Peek {
         available: available as usize,
         message: message as usize,
+        ended: false,
     })
 }
 

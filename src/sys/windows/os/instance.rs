@@ -18,8 +18,7 @@ use super::info::NO_LIMIT;
 use super::overlapped::Overlapped;
 use super::security::SecurityDescriptor;
 use super::wine::is_wine;
-use crate::PipeMode;
-use crate::stream::Directions;
+use crate::kinds::{Directions, PipeMode};
 
 // What windows-sys does not have (ntifs.h).
 #[link(name = "ntdll", kind = "raw-dylib")]

@@ -11,7 +11,7 @@ use windows_sys::Win32::System::IO::*;
 
 use super::basics::count;
 use super::event::Event;
-use crate::stream::Part;
+use crate::kinds::Part;
 
 /// What the system fills in for an operation on its way.
 #[repr(transparent)]

@@ -2,34 +2,25 @@
 
 use std::io::{self, ErrorKind};
 
+use super::{PipeStream, READ, WRITE, is_end};
+use crate::error::{Fault, Reason};
+use crate::kinds::{Part, Peek, PipeMode};
 use crate::lane::{Failure, Turn};
-use crate::stream::{Part, READ, WRITE, is_end};
-use crate::{PipeMode, PipeStream, error, sys};
+use crate::sys;
 
 /// The room that `recv` makes for a message of unknown size, and the most that it adds at a time, in bytes.
 const FIRST_ROOM: usize = 4096;
 const MOST_ROOM: usize = 1 << 20;
 
-/// What waits in a pipe, from [`PipeStream::peek`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Peek {
-    /// How many bytes can be read without waiting. Linux, message pipe: those of the next message alone, and of a
-    /// message of more than 64 KiB those of its next piece.
-    pub available: usize,
-    /// How many bytes are left in the next message, or in the one that is half read. 0 on a byte pipe.
-    pub message: usize,
-}
-
 impl PipeStream {
-    /// Sends one message. It may be empty, and of any size.
+    /// Sends one message. It may be empty, and of any size up to the limit.
     ///
     /// # Errors
     ///
     /// * `Unsupported` on a byte pipe.
-    /// * `TimedOut`, by the write deadline or timeout. Windows: a message of which a part may have gone out makes all later
-    ///   writes fail with it too, so that nobody takes the next message for its rest. Linux: the rest of such a message is
-    ///   kept, and goes out before what is sent next; sending the same message again sends the rest alone. (Dropping the
-    ///   stream, or `close_write`, does not wait for it: the peer then gets `UnexpectedEof`.)
+    /// * `InvalidInput`: longer than [`max_message_size`](crate::ListenOptions::max_message_size). Nothing was sent.
+    /// * `TimedOut`, by the write deadline or timeout. A message of which a part may have gone out makes all later writes
+    ///   fail with it too, so that nobody takes the next message for its rest.
     /// * `BrokenPipe`: the peer has closed, or this side has closed its writing half.
     ///
     /// # Examples
@@ -72,8 +63,12 @@ impl PipeStream {
     ///   with the same `Vec` appends the rest.
     /// * `UnexpectedEof`: the peer has gone in the middle of a message. What had come of it is in `message`.
     ///
-    /// A message may have up to 4 GiB, and all of it comes into memory: [`recv_part`](PipeStream::recv_part) sets a limit
-    /// for a peer that is not trusted.
+    /// * `InvalidData`: longer than [`max_message_size`](crate::ListenOptions::max_message_size). The rest of it is still
+    ///   in the pipe: a stream whose messages cannot be trusted any more is best dropped.
+    /// * `OutOfMemory`: there is no room for it.
+    ///
+    /// Room is made for what has come, not for what the peer has announced. [`recv_part`](PipeStream::recv_part) takes
+    /// messages of any length piece by piece.
     ///
     /// # Examples
     ///
@@ -88,8 +83,11 @@ impl PipeStream {
     /// ```
     pub fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
         self.need_messages(READ)?;
-        let received = self.in_reading_turn(|turn| self.receive(turn, message));
-        received.map_err(|failure| self.failed(READ, failure))
+        match self.in_reading_turn(|turn| self.receive(turn, message)) {
+            // This side has shut its reads down.
+            Err(Failure::Closed) => Ok(None),
+            received => received.map_err(|failure| self.failed(READ, failure)),
+        }
     }
 
     fn receive(
@@ -98,36 +96,50 @@ impl PipeStream {
         message: &mut Vec<u8>,
     ) -> Result<Option<usize>, Failure> {
         let start = message.len();
+        let most = self.shared.max_message_size;
         let mut room = FIRST_ROOM;
         loop {
             let used = message.len();
+            message
+                .try_reserve(room)
+                .map_err(|_| no_memory(used - start + room))?;
             message.resize(used + room, 0);
             let read = self.read_part(turn, &mut message[used..]);
             message.truncate(used + read.as_ref().map_or(0, |part| part.len));
             match read {
+                Ok(_) if message.len() - start > most => return Err(too_long(most)),
                 Ok(part) if part.complete => return Ok(Some(message.len() - start)),
                 Ok(_) => {
                     turn.check()?;
                     // What the system says that is left, if it does; a peer's word is not trusted with more than that.
                     let left = self.io().peek().map_or(0, |peek| peek.message);
+                    if left > most.saturating_sub(message.len() - start) {
+                        return Err(too_long(most));
+                    }
                     room = left.clamp(FIRST_ROOM, MOST_ROOM);
                 }
+                Err(Failure::Closed) if used == start => return Ok(None),
                 Err(Failure::System(e)) if is_end(&e) => {
                     self.note_end(&e);
                     if used == start && !self.is_in_message() {
                         return Ok(None);
                     }
-                    return Err(Failure::System(error::explained(
-                        ErrorKind::UnexpectedEof,
-                        READ,
-                        self.peer_addr(),
-                        "the other side has gone in the middle of a message",
-                        e,
-                    )));
+                    let why = "the other side has gone in the middle of a message";
+                    let fault = Fault::new(Reason::PeerClosed, why)
+                        .kind(ErrorKind::UnexpectedEof)
+                        .source(e);
+                    return Err(Failure::System(fault.into()));
                 }
                 Err(failure) => return Err(failure),
             }
         }
+    }
+
+    /// Whether the rest of a message is still to be received.
+    fn is_in_message(&self) -> bool {
+        self.shared
+            .in_message
+            .load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Receives what fits into `buffer` of one message; the next call goes on with the same message until
@@ -135,6 +147,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
+    /// * `InvalidInput`: the buffer is empty.
     /// * `UnexpectedEof`: the peer has closed.
     /// * `Unsupported` on a byte pipe.
     /// * `TimedOut`, by the read deadline or timeout; nothing is lost.
@@ -155,19 +168,22 @@ impl PipeStream {
     /// ```
     pub fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
         self.need_messages(READ)?;
+        if buffer.is_empty() {
+            let why = "a buffer of no bytes takes no part of a message: no system can tell it from an empty one";
+            return Err(Fault::new(Reason::WrongOption, why).of(READ, self.name()));
+        }
         let read = self.in_reading_turn(|turn| self.read_part(turn, buffer));
-        read.map_err(|failure| match failure {
-            Failure::System(e) if is_end(&e) => {
-                self.note_end(&e);
-                error::explained(
-                    ErrorKind::UnexpectedEof,
-                    READ,
-                    self.peer_addr(),
-                    "the other side has closed the pipe: there are no more messages",
-                    e,
-                )
-            }
-            failure => self.failed(READ, failure),
+        read.map_err(|failure| {
+            let end = |why| Fault::new(Reason::PeerClosed, why).kind(ErrorKind::UnexpectedEof);
+            let fault = match failure {
+                Failure::System(e) if is_end(&e) => {
+                    self.note_end(&e);
+                    end("the other side has closed the pipe: there are no more messages").source(e)
+                }
+                Failure::Closed => end("this side has shut its reads down (shutdown)"),
+                failure => return self.failed(READ, failure),
+            };
+            fault.of(READ, self.name())
         })
     }
 
@@ -225,11 +241,25 @@ impl PipeStream {
         if self.mode() == PipeMode::Message {
             return Ok(());
         }
-        Err(error::unsupported(
-            operation,
-            self.peer_addr(),
-            "this is a byte pipe, which has no messages: read and write it, or let its server make a message pipe \
-             (ListenOptions::message_mode)",
-        ))
+        let why = "this is a byte pipe, which has no messages: read and write it, or let its server make a message pipe \
+                   (ListenOptions::message_mode)";
+        Err(Fault::new(Reason::WrongMode, why).of(operation, self.name()))
     }
+}
+
+/// The failure of a message for which there is no memory.
+fn no_memory(size: usize) -> Failure {
+    let why = format!("there is no memory for a message of {size} bytes and more");
+    let fault = Fault::new(Reason::System, why).kind(ErrorKind::OutOfMemory);
+    Failure::System(fault.into())
+}
+
+/// The failure of a message that a peer has made longer than it may be.
+fn too_long(most: usize) -> Failure {
+    let why = format!(
+        "a message came that is longer than the limit of {most} bytes (max_message_size): raise it, or take such \
+         messages piece by piece (recv_part)"
+    );
+    let fault = Fault::new(Reason::TooLong, why).kind(ErrorKind::InvalidData);
+    Failure::System(fault.into())
 }

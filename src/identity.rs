@@ -1,9 +1,6 @@
-//! Who is at the other end: its process, its user, and what each side lets the other do.
+//! Who the other end is, and what each side lets the other do.
 
 use std::fmt;
-use std::io;
-
-use crate::{PipeStream, error};
 
 /// How far a server may act as its client. Unix: of no effect, since a server there only ever learns who its client is.
 ///
@@ -19,6 +16,17 @@ pub enum ImpersonationLevel {
     Impersonation,
     /// The server can act as the client on other machines too, where the client's logon is one that can be delegated.
     Delegation,
+}
+
+impl fmt::Display for ImpersonationLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            ImpersonationLevel::Anonymous => "anonymous",
+            ImpersonationLevel::Identification => "identification",
+            ImpersonationLevel::Impersonation => "impersonation",
+            ImpersonationLevel::Delegation => "delegation",
+        })
+    }
 }
 
 /// Whom a client takes for its server. What it connects to is checked before a byte is sent.
@@ -84,73 +92,5 @@ impl fmt::Display for PeerIdentity {
             (None, None, Some(uid)) => write!(f, "uid {uid}"),
             (None, None, None) => f.write_str("unknown"),
         }
-    }
-}
-
-impl PipeStream {
-    /// The process at the other end. It may have ended since, and its number may be another's by now.
-    ///
-    /// Windows: `GetNamedPipeClientProcessId`, `GetNamedPipeServerProcessId`. Linux: `SO_PEERCRED`, which tells of a
-    /// server the process that began to listen. macOS: `LOCAL_PEERPID`.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` on the other BSDs, and for a peer in another pid namespace, which has no number here.
-    pub fn peer_pid(&self) -> io::Result<u32> {
-        self.io()
-            .peer_pid(self.role())
-            .map_err(|e| error::from_os("peer_pid of", self.peer_addr(), e))
-    }
-
-    /// Who is at the other end.
-    ///
-    /// Windows, server: the user that the client lets it see, by [`ImpersonationLevel`]; as long as nothing has been
-    /// read from the client, the user of its process, which is a hint and nothing to admit anybody by: read first.
-    /// Windows, client: the user of the server's process, or, where this user may not look at that, the pipe's owner.
-    /// Unix: `SO_PEERCRED`, `getpeereid`.
-    ///
-    /// # Errors
-    ///
-    /// What the system says; `PermissionDenied` for a client that came with [`ImpersonationLevel::Anonymous`].
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # let listener = npipe::PipeListener::bind("mypipe")?;
-    /// let stream = listener.accept()?;
-    /// println!("process {} of {}", stream.peer_pid()?, stream.peer_identity()?);
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn peer_identity(&self) -> io::Result<PeerIdentity> {
-        self.io()
-            .peer_identity(self.role())
-            .map_err(|e| error::from_os("peer_identity of", self.peer_addr(), e))
-    }
-
-    /// Runs `work` on this thread as the client, as far as its [`ImpersonationLevel`] lets the server, and reverts when
-    /// it returns or panics. Windows only; for the server's side.
-    ///
-    /// If the system refuses to revert, the process is aborted: going on as another user would be worse.
-    ///
-    /// # Errors
-    ///
-    /// * `InvalidInput` on a client's stream.
-    /// * The system's: among them that nothing has been read from the client yet (1368), which Windows asks for first.
-    #[cfg(windows)]
-    pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
-        const OPERATION: &str = "impersonate the client of";
-        if self.role() == crate::Role::Client {
-            return Err(error::because(
-                io::ErrorKind::InvalidInput,
-                OPERATION,
-                self.peer_addr(),
-                "only the server can act as its client",
-            ));
-        }
-        let _as_client = self
-            .io()
-            .impersonate()
-            .map_err(|e| error::from_os(OPERATION, self.peer_addr(), e))?;
-        Ok(work())
     }
 }

@@ -1,0 +1,357 @@
+//! Reading and writing: the byte view of a stream, and what every write goes through.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{PipeStream, READ, Shared, WRITE, is_end, wrong_way};
+use crate::error::{Fault, Reason};
+use crate::kinds::PipeMode;
+use crate::lane::{Failure, Turn};
+use crate::sys;
+
+/// The most that several slices are gathered for in one call, in bytes, where no message has to stay whole.
+const GATHERED: usize = 65536;
+
+impl PipeStream {
+    fn read_bytes(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let read = self.in_reading_turn(|turn| {
+            if self.shared.read_ended.load(Ordering::Relaxed) {
+                return Ok(0);
+            }
+            let part = self.read_part(turn, buffer)?;
+            if part.len == 0 && self.mode() == PipeMode::Message {
+                // The peer's half close, where there is no other (go-winio's and Docker's convention). It lasts.
+                self.shared.read_ended.store(true, Ordering::Relaxed);
+            }
+            Ok(part.len)
+        });
+        self.ended(read)
+    }
+
+    /// What a read of bytes says of an end: 0, whatever the system calls it, this side's own shutdown included.
+    fn ended(&self, read: Result<usize, Failure>) -> io::Result<usize> {
+        match read {
+            Err(Failure::System(e)) if is_end(&e) => {
+                self.note_end(&e);
+                Ok(0)
+            }
+            Err(Failure::Closed) => Ok(0),
+            read => read.map_err(|failure| self.failed(READ, failure)),
+        }
+    }
+
+    fn write_bytes(&self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        self.write_once(bytes)
+    }
+
+    /// One write of the system's: of bytes, or of a whole message, which may be empty.
+    pub(super) fn write_once(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.in_writing_turn(|turn| self.write_in(turn, bytes))
+            .map_err(|failure| self.failed(WRITE, failure))
+    }
+
+    /// All of `bytes`, so that no other thread's come between them; on a message pipe, one message.
+    fn write_whole(&self, mut bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.in_writing_turn(|turn| {
+            loop {
+                let written = self.write_in(turn, bytes)?;
+                bytes = bytes.get(written..).unwrap_or_default();
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                if written == 0 {
+                    return Err(Failure::System(io::ErrorKind::WriteZero.into()));
+                }
+                turn.check()?;
+            }
+        })
+        .map_err(|failure| self.failed(WRITE, failure))
+    }
+
+    /// Does `work` in a turn of the writing lane, where this end may still write.
+    fn in_writing_turn<T>(
+        &self,
+        work: impl FnOnce(&Turn<'_, sys::Waiter>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let shared = &*self.shared;
+        let turn = shared.writing.enter()?;
+        shared.may_write()?;
+        let result = work(&turn);
+        if matches!(result, Err(Failure::Lost)) {
+            shared.write_lost.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn write_in(&self, turn: &Turn<'_, sys::Waiter>, bytes: &[u8]) -> Result<usize, Failure> {
+        let (io, waiter, reading) = (self.io(), self.shared.writing.waker(), self.reading());
+        match self.mode() {
+            PipeMode::Byte => Ok(turn.drive(&mut io.write(waiter, bytes, reading), None)?.len),
+            PipeMode::Message => {
+                self.check_length(bytes.len())?;
+                Ok(turn.drive(&mut io.send(waiter, bytes, reading), None)?.len)
+            }
+        }
+    }
+
+    /// Refuses a message before anything of it is sent.
+    fn check_length(&self, length: usize) -> Result<(), Failure> {
+        let most = self.shared.max_message_size;
+        if length <= most {
+            return Ok(());
+        }
+        let why = format!(
+            "a message of {length} bytes is longer than the limit of {most} (max_message_size): \
+             raise it on both sides, or send it in pieces"
+        );
+        Err(Failure::System(Fault::new(Reason::TooLong, why).into()))
+    }
+
+    /// Several slices by one write of the system's: one message on a message pipe.
+    fn write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
+        match (filled.next(), filled.next()) {
+            (None, _) => return Ok(0),
+            (Some(one), None) => return self.write_bytes(one),
+            _ => {}
+        }
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        let room = match self.mode() {
+            PipeMode::Byte => total.min(GATHERED),
+            PipeMode::Message => {
+                self.check_length(total)
+                    .map_err(|failure| self.failed(WRITE, failure))?;
+                total
+            }
+        };
+        let mut gathered = Vec::new();
+        gathered
+            .try_reserve_exact(room)
+            .map_err(|_| io::ErrorKind::OutOfMemory)?;
+        for slice in slices {
+            let left = room - gathered.len();
+            gathered.extend_from_slice(&slice[..slice.len().min(left)]);
+        }
+        self.write_bytes(&gathered)
+    }
+
+    /// One read of the system's into several buffers.
+    fn read_slices(&self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let mut filled = slices.iter_mut().filter(|slice| !slice.is_empty());
+        match (filled.next(), filled.next()) {
+            (None, _) => return Ok(0),
+            (Some(one), None) => return self.read_bytes(one),
+            _ => {}
+        }
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        let mut buffer = Vec::new();
+        buffer
+            .try_reserve_exact(total.min(GATHERED))
+            .map_err(|_| io::ErrorKind::OutOfMemory)?;
+        buffer.resize(total.min(GATHERED), 0);
+        let length = self.read_bytes(&mut buffer)?;
+        let mut rest = &buffer[..length];
+        for slice in slices {
+            let (now, later) = rest.split_at(rest.len().min(slice.len()));
+            slice[..now.len()].copy_from_slice(now);
+            rest = later;
+        }
+        Ok(length)
+    }
+
+    fn write_formatted(&self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        if let Some(text) = arguments.as_str() {
+            return self.write_whole(text.as_bytes());
+        }
+        let mut line = Line::default();
+        fmt::Write::write_fmt(&mut line, arguments)
+            .map_err(|_| io::Error::other("a Display or Debug implementation returned an error"))?;
+        self.write_whole(line.bytes())
+    }
+}
+
+impl Shared {
+    /// Whether this end may still write, or why not.
+    fn may_write(&self) -> Result<(), Failure> {
+        if !self.directions.write {
+            return Err(wrong_way("reading", "write"));
+        }
+        if self.write_closed.load(Ordering::Relaxed) {
+            return Err(Failure::Shut);
+        }
+        if self.write_lost.load(Ordering::Relaxed) {
+            return Err(Failure::Lost);
+        }
+        Ok(())
+    }
+}
+
+/// A formatted text on its way to one write: a short one costs no allocation.
+struct Line {
+    short: [u8; 256],
+    length: usize,
+    long: Vec<u8>,
+}
+
+impl Default for Line {
+    fn default() -> Line {
+        Line {
+            short: [0; 256],
+            length: 0,
+            long: Vec::new(),
+        }
+    }
+}
+
+impl Line {
+    fn bytes(&self) -> &[u8] {
+        if self.long.is_empty() {
+            &self.short[..self.length]
+        } else {
+            &self.long
+        }
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let text = text.as_bytes();
+        if self.long.is_empty() {
+            if let Some(room) = self.short.get_mut(self.length..self.length + text.len()) {
+                room.copy_from_slice(text);
+                self.length += text.len();
+                return Ok(());
+            }
+            self.long.extend_from_slice(&self.short[..self.length]);
+        }
+        self.long.extend_from_slice(text);
+        Ok(())
+    }
+}
+
+impl Read for &PipeStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_bytes(buffer)
+    }
+
+    /// One call of the system's for all buffers.
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.read_slices(buffers)
+    }
+}
+
+impl Read for PipeStream {
+    /// As for `&PipeStream`. A stream without clones that has no limits set asks the system once, and waits there.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match Arc::get_mut(&mut self.shared).and_then(|shared| shared.read_alone(buffer)) {
+            Some(read) => self.ended(read),
+            None => self.read_bytes(buffer),
+        }
+    }
+
+    /// One call of the system's for all buffers.
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.read_slices(buffers)
+    }
+}
+
+impl Write for &PipeStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_bytes(bytes)
+    }
+
+    /// One call of the system's for all slices, and on a message pipe one message.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_slices(slices)
+    }
+
+    /// Nothing that another thread writes comes between; on a message pipe it is one message.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_whole(bytes)
+    }
+
+    /// What `write!` and `writeln!` call: one write, and on a message pipe one message, of the whole text.
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        self.write_formatted(arguments)
+    }
+
+    /// Does nothing, since nothing is held back here. [`PipeStream::wait_drained`] waits for the peer.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for PipeStream {
+    /// As for `&PipeStream`. A stream without clones that has no limits set asks the system once, and waits there.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match Arc::get_mut(&mut self.shared).and_then(|shared| shared.write_alone(bytes)) {
+            Some(written) => written.map_err(|failure| self.failed(WRITE, failure)),
+            None => self.write_bytes(bytes),
+        }
+    }
+
+    /// One call of the system's for all slices, and on a message pipe one message.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_slices(slices)
+    }
+
+    /// Nothing that another thread writes comes between; on a message pipe it is one message.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            while !rest.is_empty() {
+                match shared.write_alone(rest) {
+                    None => break,
+                    Some(Ok(written)) => rest = rest.get(written..).unwrap_or_default(),
+                    Some(Err(failure)) => return Err(self.failed(WRITE, failure)),
+                }
+            }
+        }
+        self.write_whole(rest)
+    }
+
+    /// What `write!` and `writeln!` call: one write, and on a message pipe one message, of the whole text.
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        self.write_formatted(arguments)
+    }
+
+    /// Does nothing, since nothing is held back here. [`PipeStream::wait_drained`] waits for the peer.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What the one owner of a stream may do: a call that nobody else can meet may block in the system. None: it has to go
+/// the common way.
+impl Shared {
+    fn read_alone(&mut self, buffer: &mut [u8]) -> Option<Result<usize, Failure>> {
+        if self.mode != PipeMode::Byte || !self.directions.read || !self.reading.is_plain() {
+            return None;
+        }
+        if buffer.is_empty() || self.busy_poll.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        let read = self.io.read_blocking(buffer)?;
+        Some(read.map_err(Failure::System))
+    }
+
+    fn write_alone(&mut self, bytes: &[u8]) -> Option<Result<usize, Failure>> {
+        let plain = self.mode == PipeMode::Byte && self.writing.is_plain();
+        if !plain || bytes.is_empty() || self.may_write().is_err() {
+            return None;
+        }
+        let written = self.io.write_blocking(bytes)?;
+        Some(written.map_err(Failure::System))
+    }
+}

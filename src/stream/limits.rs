@@ -1,0 +1,152 @@
+//! How long a stream's calls may take: deadlines, timeouts, non-blocking calls, busy polls.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::PipeStream;
+use crate::error::{Fault, Reason};
+
+impl PipeStream {
+    /// When reads and writes give up: [`set_read_deadline`](PipeStream::set_read_deadline) and
+    /// [`set_write_deadline`](PipeStream::set_write_deadline) in one.
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.set_read_deadline(deadline)?;
+        self.set_write_deadline(deadline)
+    }
+
+    /// When reads give up, the pending one and all later ones, on every clone. `None`, the default, is never.
+    ///
+    /// Past it a read is `TimedOut`, whatever is there to be read. No byte is lost by it, and a later deadline makes the
+    /// stream usable again. Setting one does not fail today.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::{ErrorKind, Read};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let mut buffer = [0; 1024];
+    /// stream.set_read_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
+    /// match (&stream).read(&mut buffer) {
+    ///     Ok(length) => println!("{length} bytes"),
+    ///     Err(e) if e.kind() == ErrorKind::TimedOut => println!("nothing for 5 s"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn set_read_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.shared.reading.set_deadline(deadline);
+        Ok(())
+    }
+
+    /// When reads give up.
+    pub fn read_deadline(&self) -> io::Result<Option<Instant>> {
+        Ok(self.shared.reading.deadline())
+    }
+
+    /// When writes give up, the pending one and all later ones, on every clone. `None`, the default, is never.
+    ///
+    /// Past it a write is `TimedOut`. A write reports the bytes that went out before. Where nobody can tell how many they
+    /// were (Windows, a write larger than the free buffer), or a message went out in part, the error says so, and later
+    /// writes fail with the same error, so that the stream is not corrupted in silence.
+    pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.shared.writing.set_deadline(deadline);
+        Ok(())
+    }
+
+    /// When writes give up.
+    pub fn write_deadline(&self) -> io::Result<Option<Instant>> {
+        Ok(self.shared.writing.deadline())
+    }
+
+    /// How long each read may wait. `None`, the default, is forever. Where there is a deadline too, the earlier one
+    /// counts. What can be read at once is read, however short the timeout is.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero, as in `std`.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.check_timeout("set_read_timeout of", timeout)?;
+        self.shared.reading.set_timeout(timeout);
+        Ok(())
+    }
+
+    /// How long each read may wait.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.shared.reading.timeout())
+    }
+
+    /// How long each write may wait. `None`, the default, is forever. Where there is a deadline too, the earlier one
+    /// counts. What can be written at once is written, however short the timeout is.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero, as in `std`.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.check_timeout("set_write_timeout of", timeout)?;
+        self.shared.writing.set_timeout(timeout);
+        Ok(())
+    }
+
+    /// How long each write may wait.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.shared.writing.timeout())
+    }
+
+    fn check_timeout(&self, operation: &'static str, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            let why = "a timeout of zero lets nothing happen: give more, or None for no timeout";
+            return Err(Fault::new(Reason::WrongOption, why).of(operation, self.name()));
+        }
+        Ok(())
+    }
+
+    /// Whether a call that would have to wait is `WouldBlock` instead, on every clone; pending calls end with it too.
+    /// Default: false. An event loop waits for the descriptor itself (`AsFd`), or looks by [`peek`](PipeStream::peek).
+    ///
+    /// [`wait_drained`](PipeStream::wait_drained) and messages obey as well: a message that does not fit is not sent.
+    /// (Where a part of it went out before the buffers were full, the write side is lost as by a deadline. Windows: a
+    /// write larger than the free buffer, likewise.) The descriptor's own flags are left as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::{ErrorKind, Read};
+    ///
+    /// stream.set_nonblocking(true)?;
+    /// match (&stream).read(&mut [0; 1024]) {
+    ///     Ok(length) => println!("{length} bytes"),
+    ///     Err(e) if e.kind() == ErrorKind::WouldBlock => println!("nothing yet"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.shared.reading.set_nonblocking(nonblocking);
+        self.shared.writing.set_nonblocking(nonblocking);
+        Ok(())
+    }
+
+    /// Whether a call that would have to wait fails instead.
+    pub fn nonblocking(&self) -> io::Result<bool> {
+        Ok(self.shared.reading.is_nonblocking())
+    }
+
+    /// How long a read spins on data that is about to come before it blocks. `None`, the default, is not at all.
+    ///
+    /// It trades a core for the time that a wake-up takes, where both ends answer within microseconds on cores of
+    /// their own.
+    pub fn set_busy_poll(&self, spin: Option<Duration>) -> io::Result<()> {
+        let nanos = spin.map_or(0, |spin| u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX));
+        self.shared.busy_poll.store(nanos, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How long a read spins before it blocks.
+    pub fn busy_poll(&self) -> io::Result<Option<Duration>> {
+        Ok(self.spin())
+    }
+}

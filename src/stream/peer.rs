@@ -1,0 +1,101 @@
+//! What a stream tells of its pipe and of who is at the other end.
+
+use std::io;
+
+use super::PipeStream;
+use crate::error;
+#[cfg(windows)]
+use crate::error::{Fault, Reason};
+use crate::identity::PeerIdentity;
+use crate::info::PipeInfo;
+#[cfg(windows)]
+use crate::kinds::Role;
+
+impl PipeStream {
+    /// The process at the other end. It may have ended since, and its number may be another's by now.
+    ///
+    /// Windows: `GetNamedPipeClientProcessId`, `GetNamedPipeServerProcessId`. Linux: `SO_PEERCRED`, which tells of a
+    /// server the process that began to listen. macOS: `LOCAL_PEERPID`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` on the other BSDs, and for a peer in another pid namespace, which has no number here.
+    pub fn peer_pid(&self) -> io::Result<u32> {
+        self.io()
+            .peer_pid(self.role())
+            .map_err(|e| error::named("peer_pid of", self.peer_addr(), e))
+    }
+
+    /// Who is at the other end.
+    ///
+    /// Windows, server: the user that the client lets it see, by [`ImpersonationLevel`](crate::ImpersonationLevel); as long as nothing has been
+    /// read from the client, the user of its process, which is a hint and nothing to admit anybody by: read first.
+    /// Windows, client: the user of the server's process, or, where this user may not look at that, the pipe's owner.
+    /// Unix: `SO_PEERCRED`, `getpeereid`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `PermissionDenied` for a client that came with [`ImpersonationLevel::Anonymous`](crate::ImpersonationLevel::Anonymous).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// let stream = listener.accept()?;
+    /// println!("process {} of {}", stream.peer_pid()?, stream.peer_identity()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn peer_identity(&self) -> io::Result<PeerIdentity> {
+        self.io()
+            .peer_identity(self.role())
+            .map_err(|e| error::named("peer_identity of", self.peer_addr(), e))
+    }
+
+    /// Runs `work` on this thread as the client, as far as its [`ImpersonationLevel`](crate::ImpersonationLevel) lets the server, and reverts when
+    /// it returns or panics. Windows only; for the server's side.
+    ///
+    /// If the system refuses to revert, the process is aborted: going on as another user would be worse.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput` on a client's stream.
+    /// * The system's: among them that nothing has been read from the client yet (1368), which Windows asks for first.
+    #[cfg(windows)]
+    pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        const OPERATION: &str = "impersonate the client of";
+        if self.role() == Role::Client {
+            let why = "only the server can act as its client";
+            return Err(Fault::new(Reason::WrongRole, why).of(OPERATION, self.peer_addr()));
+        }
+        let _as_client = self
+            .io()
+            .impersonate()
+            .map_err(|e| error::named(OPERATION, self.peer_addr(), e))?;
+        Ok(work())
+    }
+
+    /// What the system knows of this pipe. Windows: `NtQueryInformationFile`, `FilePipeLocalInformation`; Unix: the
+    /// send buffer of this end.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn info(&self) -> io::Result<PipeInfo> {
+        self.io()
+            .info(self.role(), self.mode())
+            .map_err(|e| error::named("look at", self.peer_addr(), e))
+    }
+
+    /// The security of the pipe as the system has it, in the form of
+    /// [`PipeListener::security_descriptor`](crate::PipeListener::security_descriptor). (Its SDDL has an owner that
+    /// a client may want to know; [`ConnectOptions::expect_server`](crate::ConnectOptions::expect_server) checks it.)
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `NotFound` on Unix once the socket file is gone.
+    pub fn security_descriptor(&self) -> io::Result<String> {
+        self.io()
+            .security(self.name())
+            .map_err(|e| error::named("read the security of", self.name(), e))
+    }
+}
