@@ -15,7 +15,12 @@ use imports::Imports;
 const LINES: usize = 500;
 
 /// The roots of our crates.
-const CRATES: [&str; 3] = ["src/lib.rs", "cli/src/main.rs", "xtask/src/main.rs"];
+const CRATES: [&str; 4] = [
+    "src/lib.rs",
+    "cli/src/main.rs",
+    "bench/src/main.rs",
+    "xtask/src/main.rs",
+];
 
 /// Tells which rules hold, and what breaks the others.
 pub fn rules(place: &Place) -> [(&'static str, Result<()>); 3] {

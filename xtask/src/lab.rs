@@ -3,6 +3,7 @@
 //! It is made of steps (`lab/`), each of which leaves a stamp when it has succeeded, with the recipe that it followed:
 //! a step is done again when its recipe changes, and begun again when it was interrupted.
 
+mod bench;
 mod csharp;
 mod dotnet;
 mod go;
@@ -106,6 +107,16 @@ impl Lab<'_> {
     /// The go-winio peer of `interop/go`, built for Windows.
     pub fn go_peer_windows(&self) -> Result<PathBuf> {
         go::peer_windows(self)
+    }
+
+    /// The C# half of the benchmark, for any .NET.
+    pub fn bench_csharp(&self) -> Result<PathBuf> {
+        bench::programs(self)
+    }
+
+    /// The Go half of the benchmark, for this system or for Windows.
+    pub fn bench_go(&self, windows: bool) -> Result<PathBuf> {
+        bench::go(self, windows)
     }
 
     /// A Rust that can build and check for the systems that the one in use cannot.

@@ -1,5 +1,6 @@
-//! The project's chores, one file each: `cargo xtask lab`, `demo`, `test`, `check`.
+//! The project's chores, one file each: `cargo xtask lab`, `demo`, `test`, `check`, `bench`.
 
+mod bench;
 mod check;
 mod demo;
 mod dotnet;
@@ -27,6 +28,9 @@ usage: cargo xtask CHORE
   test             all tests, here and on Windows under Wine, with .NET at the other end
   house            the rules of the house that no compiler knows: imports, length of files, unsafe
   check            those; formatting, lints, docs, and a type check for the other systems
+  bench            npipe beside others, measured: --list shows the rows, --quick only tries
+  bench --windows  the same on Windows: Wine
+  bench draw       FILE.svg FILE.json...: a picture of what was measured
 
 Everything is kept under target/, and set up once: the first run takes minutes, the next ones do not.
 ";
@@ -53,6 +57,9 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["test"] => test::run(&place),
         ["house"] => check::house(&place),
         ["check"] => check::run(&place),
+        ["bench", "draw", rest @ ..] => bench::draw(&place, rest),
+        ["bench", "--windows", rest @ ..] => bench::run_windows(&place, rest),
+        ["bench", rest @ ..] => bench::run(&place, rest),
         [] | ["help" | "-h" | "--help"] => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -147,7 +147,7 @@ fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>>
     Ok(Some(made))
 }
 
-fn configure(dir: &Path, program: &str) -> Result<()> {
+pub fn configure(dir: &Path, program: &str) -> Result<()> {
     let path = dir.join(format!("{program}.runtimeconfig.json"));
     fs::write(&path, RUNTIME_CONFIG).with_context(|| path.display().to_string())
 }

@@ -1,5 +1,6 @@
 //! `npipe bench`: round trips, connects and throughput between two processes.
 
+mod figures;
 mod plot;
 mod results;
 
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use npipe::{ConnectOptions, ListenOptions, PipeName, PipeStream};
 
-use results::{Results, Throughput, Times, bytes, time};
+use figures::{bytes, time};
+use results::{Results, Throughput, Times};
 
 use crate::address::pipe_name;
 use crate::failure::{self, Failure};

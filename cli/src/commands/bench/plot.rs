@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::results::{Results, Times, bytes, percentile, time};
+use super::figures::{bytes, escape, percentile, time};
+use super::results::{Results, Times};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 470.0;
@@ -180,10 +181,4 @@ fn curve(svg: &mut String, scale: &Scale, times: &Times, color: &str) -> std::fm
         write!(svg, "{:.1},{y:.1} ", x(share))?;
     }
     writeln!(svg, r##""/>"##)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
