@@ -4,7 +4,9 @@
 mod find;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(dotnet, go, node, python, root, strace)");
+    println!(
+        "cargo::rustc-check-cfg=cfg(dotnet, go, node, node_modules, python, curl, neovim, root, strace)"
+    );
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/find.rs");
     // What is found here by looking at this machine says nothing about another one.
@@ -13,7 +15,14 @@ fn main() {
         ("dotnet", &find::DOTNET[..], find::dotnet().is_some()),
         ("go", &[find::GO], find::go().is_some()),
         ("node", &[find::NODE], find::node().is_some()),
+        (
+            "node_modules",
+            &[find::NODE_MODULES],
+            find::node().is_some() && find::node_modules().is_some(),
+        ),
         ("python", &[find::PYTHON], find::python().is_some()),
+        ("curl", &[find::CURL], find::curl().is_some()),
+        ("neovim", &[find::NEOVIM], find::neovim().is_some()),
     ] {
         for name in variables {
             println!("cargo::rerun-if-env-changed={name}");

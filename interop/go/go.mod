@@ -1,7 +1,16 @@
 module npipe/peer
 
-go 1.21
+go 1.22.0
 
-require github.com/Microsoft/go-winio v0.6.2
+require (
+	github.com/Microsoft/go-winio v0.6.2
+	google.golang.org/grpc v1.71.0
+	google.golang.org/protobuf v1.36.6
+)
 
-require golang.org/x/sys v0.10.0 // indirect
+require (
+	golang.org/x/net v0.34.0 // indirect
+	golang.org/x/sys v0.29.0 // indirect
+	golang.org/x/text v0.21.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20250115164207-1a7da9e5054f // indirect
+)

