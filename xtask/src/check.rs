@@ -35,6 +35,7 @@ pub fn house(place: &Place) -> Result<ExitCode> {
 
 pub fn run(place: &Place) -> Result<ExitCode> {
     let mut report = Report::default();
+    report.rules(place);
     report.check("formatting", &mut here(place, &["fmt", "--all", "--check"]));
     report.check(
         "clippy",
