@@ -12,6 +12,7 @@ use npipe::PipeName;
 
 use crate::end::End;
 use crate::failure::{self, Failure};
+use crate::mux::keeper::Keeper;
 use crate::options::{Carry, Dial};
 use crate::program::Program;
 
@@ -23,7 +24,7 @@ pub enum Address {
     Tcp(String),
     Exec(Program),
     /// One program for all clients, with `npipe mux` at its other end.
-    Mux(Program),
+    Mux(Keeper),
     Stdio,
     /// A file with a port of this machine and a secret for whoever connects to it.
     Assuan(OsString),
@@ -54,7 +55,7 @@ impl Address {
             )
             .map(Address::Assuan),
             "exec" => command_line(&rest).map(Address::Exec),
-            "mux" => command_line(&rest).map(Address::Mux),
+            "mux" => command_line(&rest).map(Keeper::new).map(Address::Mux),
             _ => Err(format!(
                 "there is no {word}: give {SCHEMES}; pipe:{} if that is a pipe's name",
                 text.to_string_lossy()
@@ -156,7 +157,7 @@ impl fmt::Display for Address {
             Address::Unix(path) => write!(f, "unix:{}", path.to_string_lossy()),
             Address::Tcp(place) => write!(f, "tcp:{place}"),
             Address::Exec(program) => write!(f, "exec:{program}"),
-            Address::Mux(program) => write!(f, "mux:{program}"),
+            Address::Mux(keeper) => write!(f, "mux:{keeper}"),
             Address::Stdio => f.write_str("stdio"),
             Address::Assuan(file) => write!(f, "assuan:{}", file.to_string_lossy()),
         }
@@ -175,9 +176,7 @@ impl Address {
             Address::Tcp(place) => dial_tcp(place, how).map(End::Tcp),
             Address::Assuan(file) => dial_assuan(file, how).map(End::Tcp),
             Address::Exec(program) => program.start().map(End::Program),
-            Address::Mux(_) => Err(Failure::usage(format!(
-                "connect {self}: mux: is for relay and tap, which have many clients; give exec: for one"
-            ))),
+            Address::Mux(keeper) => keeper.dial(carry.message.is_some()).map(End::Mux),
             Address::Stdio => End::stdio(carry.message),
         }
     }

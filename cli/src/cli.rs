@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bench, connect, demo, doctor, info, list, listen, relay, shell, tap};
+use crate::commands::{bench, connect, demo, doctor, info, list, listen, mux, relay, shell, tap};
 use crate::failure;
 
 const TEMPLATE: &str = "\
@@ -14,11 +14,7 @@ Commands:
 {subcommands}{after-help}
 ";
 
-const EXAMPLES: &str = r"Examples:
-  npipe demo                         two programs talk; C# for either side
-  npipe listen mypipe                then, in another terminal:
-  npipe connect mypipe               what is typed here comes out there
-  npipe tap front mypipe             see what a client of `front` says to mypipe
+const EXAMPLES: &str = r"Try npipe demo; or npipe listen mypipe, and elsewhere npipe connect mypipe.
 A NAME is mypipe, \\.\pipe\mypipe or, on Unix, a path. See npipe COMMAND -h.
 Exit codes: 1 I/O, 2 usage, 3 no such pipe, 4 timed out, 5 not allowed, 6 taken.";
 
@@ -54,6 +50,7 @@ pub enum Command {
     Connect(connect::Connect),
     Listen(listen::Listen),
     Relay(relay::Relay),
+    Mux(mux::Mux),
     Tap(tap::Tap),
     List(list::List),
     Info(info::Info),
@@ -70,6 +67,7 @@ impl Command {
             Command::Connect(connect) => connect.run(),
             Command::Listen(listen) => listen.run(),
             Command::Relay(relay) => relay.run(),
+            Command::Mux(mux) => mux.run(),
             Command::Demo(demo) => demo.run(),
             Command::Tap(tap) => tap.run(),
             Command::List(list) => list.run(),

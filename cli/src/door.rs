@@ -11,6 +11,7 @@ use npipe::{ListenOptions, PipeListener};
 
 use crate::end::End;
 use crate::failure::{self, Failure};
+use crate::mux::keeper::Keeper;
 use crate::options::Patience;
 use crate::say;
 use crate::signals::Guarded;
@@ -20,6 +21,8 @@ use crate::threads::STACK;
 pub enum Door {
     Pipe(Guarded),
     Tcp(TcpListener),
+    /// The clients of the other end of a program.
+    Mux(Keeper),
 }
 
 /// A system that has no descriptors left may have some again when a client has gone.
@@ -51,6 +54,11 @@ impl Door {
         Ok(Door::Tcp(listener))
     }
 
+    pub fn mux(keeper: Keeper) -> failure::Result<Door> {
+        keeper.listen()?;
+        Ok(Door::Mux(keeper))
+    }
+
     /// Waits for the next client.
     pub fn accept(&self) -> io::Result<End> {
         match self {
@@ -72,6 +80,7 @@ impl Door {
                 let _ = stream.set_nodelay(true);
                 Ok(End::Tcp(stream))
             }
+            Door::Mux(keeper) => Ok(End::Mux(keeper.accept())),
         }
     }
 
@@ -101,6 +110,7 @@ impl Door {
                 Ok(address) => format!("tcp:{address}"),
                 Err(_) => "tcp".into(),
             },
+            Door::Mux(_) => "mux".into(),
         }
     }
 
@@ -153,9 +163,31 @@ impl Door {
     pub fn failure(&self, error: &io::Error) -> Failure {
         match self {
             Door::Pipe(_) => Failure::pipe(error),
-            Door::Tcp(_) => Failure::io(format_args!("accept on {}", self.place()), error),
+            Door::Tcp(_) | Door::Mux(_) => {
+                Failure::io(format_args!("accept on {}", self.place()), error)
+            }
         }
     }
+}
+
+/// A client, and its server, which `dial` goes to. One that comes through a program is told what that comes to.
+pub fn meet(
+    mut near: End,
+    dial: impl FnOnce() -> failure::Result<End>,
+) -> failure::Result<(End, End)> {
+    let told = |e: io::Error| Failure::io("mux", &e);
+    if let End::Mux(channel) = &mut near {
+        channel.greet().map_err(told)?;
+    }
+    let dialled = dial();
+    if let End::Mux(channel) = &near {
+        match &dialled {
+            Ok(far) => channel.opened(far.has_messages()).map_err(told)?,
+            // Where it has gone already there is nobody to tell.
+            Err(failure) => drop(channel.failed(failure.code, failure.line())),
+        }
+    }
+    dialled.map(|far| (near, far))
 }
 
 /// Lets the listener wait for so long from the moment at which the last client has left, and without an end while

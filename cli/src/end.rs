@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use npipe::{PipeMode, PipeStream};
 
 use crate::failure;
+use crate::mux::channel::Channel;
 use crate::options::Framing;
 use crate::program::Running;
 use crate::stdin::{self, BUFFER, Feed};
@@ -19,6 +20,8 @@ pub enum End {
     Pipe(PipeStream),
     Tcp(TcpStream),
     Program(Running),
+    /// A connection among others through one program.
+    Mux(Channel),
     Own(Own),
 }
 
@@ -62,6 +65,7 @@ impl End {
         match self {
             End::Pipe(stream) => stream.mode() == PipeMode::Message,
             End::Own(own) => own.framing.is_some(),
+            End::Mux(channel) => channel.has_messages(),
             End::Tcp(_) | End::Program(_) => false,
         }
     }
@@ -89,6 +93,7 @@ impl End {
             End::Pipe(stream) => { stream }.read(buffer)?,
             End::Tcp(stream) => { stream }.read(buffer)?,
             End::Program(program) => program.read(buffer)?,
+            End::Mux(channel) => channel.read(buffer)?,
             End::Own(own) => match &own.feed {
                 Some(feed) => feed.read(buffer)?,
                 None => stdin::read(buffer)?,
@@ -101,6 +106,7 @@ impl End {
     pub fn read_on(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
         match self {
             End::Pipe(stream) => Ok(stream.recv(buffer)?.map(|_| buffer.len())),
+            End::Mux(channel) => channel.recv(buffer),
             _ => Ok(Some(buffer.len())),
         }
     }
@@ -109,6 +115,7 @@ impl End {
         buffer.clear();
         match self {
             End::Pipe(stream) => stream.recv(buffer),
+            End::Mux(channel) => channel.recv(buffer),
             End::Own(own) => match &own.feed {
                 Some(feed) => feed.next(buffer),
                 None => stdin::next(own.framing, buffer),
@@ -124,6 +131,8 @@ impl End {
             End::Pipe(stream) => { stream }.write_all(bytes),
             End::Tcp(stream) => { stream }.write_all(bytes),
             End::Program(program) => program.write_all(bytes),
+            End::Mux(channel) if messages => channel.send(bytes),
+            End::Mux(channel) => channel.write_all(bytes),
             End::Own(own) => {
                 let end: &[u8] = match own.framing {
                     Some(Framing::Lines) => b"\n",
@@ -170,6 +179,10 @@ impl End {
                 program.end_input();
                 HalfClose::Done
             }
+            End::Mux(channel) => {
+                channel.end();
+                HalfClose::Done
+            }
             End::Own(own) if own.feed.is_none() => {
                 if lock(&own.output).close() {
                     HalfClose::Done
@@ -191,15 +204,20 @@ impl End {
             // Writing nothing sends nothing, and fails where writing something would have to.
             End::Tcp(stream) => { stream }.write(&[]).is_err(),
             End::Program(program) => program.has_ended(),
+            End::Mux(channel) => channel.is_gone(),
             End::Own(_) => false,
         }
     }
 
     /// How long each read may take, the pending one too. None is for as long as it needs.
     pub fn set_patience(&self, patience: Option<Duration>) {
-        if let End::Pipe(stream) = self {
-            // It refuses none but zero.
-            let _ = stream.set_read_timeout(patience);
+        match self {
+            End::Pipe(stream) => {
+                // It refuses none but zero.
+                let _ = stream.set_read_timeout(patience);
+            }
+            End::Mux(channel) => channel.set_patience(patience),
+            End::Tcp(_) | End::Program(_) | End::Own(_) => {}
         }
     }
 
@@ -229,6 +247,10 @@ impl End {
                 feed.leave();
                 true
             }
+            End::Mux(channel) => {
+                channel.stop_reading(grace);
+                true
+            }
             End::Program(_) | End::Own(_) => false,
         }
     }
@@ -242,6 +264,7 @@ impl End {
             End::Tcp(stream) => {
                 let _ = stream.shutdown(Shutdown::Both);
             }
+            End::Mux(channel) => channel.stop_writing(),
             End::Program(_) | End::Own(_) => {}
         }
     }
@@ -255,7 +278,8 @@ impl End {
             End::Pipe(_) | End::Tcp(_) => {
                 while self.read(false, buffer).is_ok_and(|read| read.is_some()) {}
             }
-            End::Own(_) => {}
+            // Dropped, it tells the other end by itself.
+            End::Mux(_) | End::Own(_) => {}
         }
     }
 
@@ -303,6 +327,7 @@ impl End {
                 Err(_) => "tcp".into(),
             },
             End::Program(_) => "the program".into(),
+            End::Mux(_) => "mux".into(),
             End::Own(_) => "stdin".into(),
         }
     }

@@ -14,6 +14,7 @@ mod door;
 mod end;
 mod failure;
 mod look;
+mod mux;
 mod options;
 mod program;
 mod progress;

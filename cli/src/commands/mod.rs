@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod info;
 pub mod list;
 pub mod listen;
+pub mod mux;
 pub mod relay;
 pub mod shell;
 pub mod tap;

@@ -7,23 +7,24 @@ use npipe::Direction;
 
 use crate::address::Address;
 use crate::couple::{Outcome, Terms, Watch, Way, couple};
-use crate::door::Door;
+use crate::door::{Door, meet};
 use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::options::{Carry, Dial, Patience, Serve, Ways};
 use crate::progress::{Progress, stdin_size};
 use crate::say;
 
-const EXAMPLES: &str = r#"Addresses: pipe:NAME unix:PATH tcp:HOST:PORT exec:COMMAND LINE stdio
-assuan:FILE (GnuPG on Windows). A bare NAME is a pipe. exec splits its
-line at blanks, with quotes, no shell. --message makes FROM a message pipe,
+const EXAMPLES: &str = r#"Addresses: pipe:NAME unix:PATH tcp:HOST:PORT exec:COMMAND LINE mux:COMMAND LINE
+stdio assuan:FILE (GnuPG on Windows). A bare NAME is a pipe. A line is split at
+blanks, with quotes, no shell. exec runs it for each client, mux once for all
+(see npipe mux -h). --message makes FROM a message pipe,
 and is how stdio shows messages; other places have none.
 
 Examples:
   npipe relay tcp:127.0.0.1:2375 pipe:docker_engine
   npipe relay mypipe unix:/run/app.sock
   npipe relay mypipe exec:"ssh host npipe connect mypipe"
-  npipe relay unix:/tmp/agent.sock exec:"npipe.exe connect openssh-ssh-agent"
+  npipe relay unix:/tmp/agent.sock mux:"npipe.exe mux openssh-ssh-agent"
 
 Whoever can reach FROM can use TO: give tcp an address of this machine alone."#;
 
@@ -134,9 +135,10 @@ impl Relay {
                 Door::pipe(name, &options).map(Some)
             }
             Address::Tcp(place) => Door::tcp(place).map(Some),
+            Address::Mux(keeper) => Door::mux(keeper.clone()).map(Some),
             // These are their own one client.
             Address::Exec(_) | Address::Stdio => Ok(None),
-            Address::Mux(_) | Address::Assuan(_) => Err(Failure::usage(format!(
+            Address::Assuan(_) => Err(Failure::usage(format!(
                 "{}: clients cannot come from there; give it as TO",
                 self.from
             ))),
@@ -156,6 +158,9 @@ impl Copier {
             let near = self.relay.dial(&self.relay.from)?;
             return self.copy(near, far, 1)?.into_result();
         };
+        if let Address::Mux(keeper) = &self.relay.to {
+            keeper.prepare();
+        }
         if self.relay.to == Address::Stdio {
             let client = door.accept().map_err(|e| door.failure(&e))?;
             // There is one stdio, and it has its client.
@@ -196,10 +201,13 @@ impl Copier {
             if near.leads_to_this_process() {
                 return Err(self.relay.leads_back());
             }
-            let far = self.relay.dial(&self.relay.to)?;
-            if far.leads_to_this_process() {
-                return Err(self.relay.leads_back());
-            }
+            let (near, far) = meet(near, || {
+                let far = self.relay.dial(&self.relay.to)?;
+                if far.leads_to_this_process() {
+                    return Err(self.relay.leads_back());
+                }
+                Ok(far)
+            })?;
             self.copy(near, far, number)
         };
         match run() {

@@ -13,6 +13,7 @@ const COMMANDS: &[&str] = &[
     "connect",
     "listen",
     "relay",
+    "mux",
     "tap",
     "list",
     "info",

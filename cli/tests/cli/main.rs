@@ -9,6 +9,7 @@ mod help;
 mod look;
 #[cfg(any(windows, target_os = "linux"))] // no other system has messages
 mod messages;
+mod mux;
 mod relay;
 mod shell;
 mod size;
