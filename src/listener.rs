@@ -304,13 +304,14 @@ impl ListenOptions {
     /// # Errors
     ///
     /// * `InvalidInput`: a wrong name (see [`PipeName::new`]) or option; the sentence says which and what is allowed.
-    /// * `AddrInUse`: somebody serves that name. Unix: also if something that is not a socket is at its path, or if
-    ///   another process has held the lock file beside it (`.FILE.npipe-lock`) for 2 s.
+    /// * `AddrInUse`: somebody serves that name. Unix: also if something that is not a socket is at its path, or a socket
+    ///   that this user may not look at.
     /// * `NotFound`: Unix, the directory of the path does not exist.
-    /// * `PermissionDenied`: this user may not make a pipe there. Unix: also if a dead socket at the path, or the lock
-    ///   file, is another user's, or if everybody may replace files in the directory (writable by all and not sticky).
+    /// * `PermissionDenied`: this user may not make a pipe there. Unix: also if a dead socket at the path is another
+    ///   user's, or if others could replace the socket ([`allow_shared_directory`](ListenOptions::allow_shared_directory)).
     /// * `Unsupported`: what this system does not have: [`Security::Sddl`](crate::Security::Sddl) on Unix,
-    ///   [`Security::Mode`](crate::Security::Mode) on Windows, message mode on Unix systems other than Linux.
+    ///   [`Security::Mode`](crate::Security::Mode) on Windows, message mode on Unix systems other than Linux. Unix: a
+    ///   directory in which there can be no sockets.
     pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         let name = PipeName::new(name)?;
         self.check().map_err(|fault| fault.of("bind", &name))?;

@@ -73,6 +73,8 @@ pub struct ListenOptions {
     pub(crate) backlog: Option<u32>,
     pub(crate) direction: Direction,
     pub(crate) current_user_clients_only: bool,
+    #[cfg_attr(windows, allow(dead_code))] // of no effect there
+    pub(crate) allow_shared_directory: bool,
     pub(crate) max_message_size: usize,
 }
 
@@ -88,6 +90,7 @@ impl Default for ListenOptions {
             backlog: None,
             direction: Direction::Duplex,
             current_user_clients_only: false,
+            allow_shared_directory: false,
             max_message_size: MAX_MESSAGE_SIZE,
         }
     }
@@ -191,6 +194,16 @@ impl ListenOptions {
         self
     }
 
+    /// Whether the socket may be put where another user could replace it. Default: false, and `bind` is `PermissionDenied`.
+    ///
+    /// Unix: such is a directory of which some component, up to the root, belongs to neither root nor this user, or may be
+    /// written to by others and is not sticky. (`/tmp` is root's, and sticky.) [`Security::OsDefault`] does not ask. Windows:
+    /// of no effect, since a pipe is in no directory.
+    pub fn allow_shared_directory(mut self, allow: bool) -> ListenOptions {
+        self.allow_shared_directory = allow;
+        self
+    }
+
     /// Whether these options can be meant at all.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         for (what, value) in [
@@ -242,6 +255,8 @@ pub struct ConnectOptions {
     #[cfg_attr(unix, allow(dead_code))] // of no effect there
     pub(crate) impersonation: ImpersonationLevel,
     pub(crate) expect_server: Option<ExpectServer>,
+    #[cfg_attr(windows, allow(dead_code))] // of no effect there
+    pub(crate) allow_shared_directory: bool,
     pub(crate) max_message_size: usize,
 }
 
@@ -254,6 +269,7 @@ impl Default for ConnectOptions {
             access: Access::ReadWrite,
             impersonation: ImpersonationLevel::Identification,
             expect_server: None,
+            allow_shared_directory: false,
             max_message_size: MAX_MESSAGE_SIZE,
         }
     }
@@ -309,6 +325,16 @@ impl ConnectOptions {
     /// ```
     pub fn expect_server(mut self, server: ExpectServer) -> ConnectOptions {
         self.expect_server = Some(server);
+        self
+    }
+
+    /// Whether a socket is taken for the expected server's that another user could have put there. Default: false, and where
+    /// [`expect_server`](ConnectOptions::expect_server) is asked for such a directory is `PermissionDenied`.
+    ///
+    /// Unix: what such a directory is, [`ListenOptions::allow_shared_directory`] says; here what belongs to the expected user
+    /// is as good as one's own. Windows: of no effect.
+    pub fn allow_shared_directory(mut self, allow: bool) -> ConnectOptions {
+        self.allow_shared_directory = allow;
         self
     }
 

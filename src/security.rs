@@ -6,8 +6,8 @@
 /// instance to the pipe or replace its socket. With `Sddl`, keep `FILE_CREATE_PIPE_INSTANCE` (0x4, a part of `GA`, `GW`
 /// and `FA`) from others: 0x12019b is read and write without it.
 ///
-/// Unix: `bind` refuses (`PermissionDenied`) a directory that everybody may write to and that is not sticky, because
-/// anybody could replace the socket there. `OsDefault` leaves this check out.
+/// Unix: `bind` refuses (`PermissionDenied`) a directory in which another user could replace the socket; see
+/// [`ListenOptions::allow_shared_directory`](crate::ListenOptions::allow_shared_directory). `OsDefault` leaves this check out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Security {
@@ -28,6 +28,7 @@ pub enum Security {
     ///
     /// <https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format>
     Sddl(String),
-    /// Unix: the permission bits of the socket file, 0 to 0o777. Windows: `Unsupported`.
+    /// Unix: the permission bits of the socket file, 0 to 0o1777. (Daemons that clear up leave alone what is sticky in
+    /// `XDG_RUNTIME_DIR`.) Windows: `Unsupported`.
     Mode(u32),
 }

@@ -215,8 +215,8 @@ impl Failure {
 const FOR_PROGRAMMERS: &str =
     "; start the server first, or wait for it (ConnectOptions::wait_for_server)";
 
-/// The same, of a directory in which anybody may replace anybody's files.
-const AT_YOUR_RISK: &str = "Security::OsDefault";
+/// The same, of a directory in which others may replace our files.
+const AT_YOUR_RISK: &str = "ListenOptions::allow_shared_directory";
 
 /// Whether the system has refused, rather than the library on our behalf.
 fn is_of_the_system(error: &io::Error) -> bool {

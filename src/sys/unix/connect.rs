@@ -8,6 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, SocketType};
 
+use super::directory::{self, Last, Trust};
 use super::event::Event;
 use super::os;
 use super::place;
@@ -28,13 +29,20 @@ const CANCEL_SLICE: Duration = Duration::from_millis(20);
 #[cfg(not(target_os = "linux"))]
 const REFUSED_PATIENCE: Duration = Duration::from_millis(250);
 
+fn refused(reason: Reason, why: String) -> Attempt<Stream> {
+    Attempt::Failed(Fault::new(reason, why).into())
+}
+
 #[derive(Debug)]
 pub(crate) struct Connector {
     address: SocketAddrUnix,
     /// A stream's, until the server turns out to be a message pipe's.
     mode: PipeMode,
     directions: Directions,
-    expect: Option<ExpectServer>,
+    /// The user whose server it shall be.
+    expected: Option<u32>,
+    /// Whether the socket must be where nobody else could have put it.
+    look_at_directory: bool,
     path: PathBuf,
     /// Made by the first wait for a server; None inside where it cannot be had.
     #[cfg(target_os = "linux")]
@@ -58,6 +66,11 @@ impl Connector {
                 "an access mask is Windows's: on Unix say ReadWrite, Read or Write",
             );
         }
+        let expected = match options.expect_server {
+            Some(ExpectServer::CurrentUser) => Some(rustix::process::geteuid().as_raw()),
+            Some(ExpectServer::Uid(uid)) => Some(uid),
+            _ => None,
+        };
         Ok(Connector {
             address: os::address(name.os_path())?,
             mode: PipeMode::Byte,
@@ -65,7 +78,8 @@ impl Connector {
                 read: options.access != Access::Write,
                 write: options.access != Access::Read,
             },
-            expect: options.expect_server.clone(),
+            expected,
+            look_at_directory: expected.is_some() && !options.allow_shared_directory,
             path: name.os_path().to_owned(),
             #[cfg(target_os = "linux")]
             watch: None,
@@ -86,6 +100,18 @@ impl Connector {
                 Some(Errno::PROTOTYPE) if self.mode == PipeMode::Byte => {
                     self.mode = PipeMode::Message;
                     self.attempt(until, cancellable)
+                }
+                Some(Errno::PROTOTYPE) => Attempt::Absent {
+                    reason: Reason::NotASocket,
+                    why: place::DATAGRAMS,
+                    error,
+                },
+                Some(Errno::ACCESS) if place::is_out_of_reach(&self.path) => {
+                    let why = format!(
+                        "a directory on the way to {} may not be searched by this user",
+                        self.path.display()
+                    );
+                    Attempt::Failed(Fault::new(Reason::NotAllowed, why).source(error).into())
                 }
                 Some(Errno::AGAIN) => Attempt::Busy(error),
                 // What a file that is no socket is told, on Linux, by its permissions, and on the BSDs.
@@ -124,22 +150,33 @@ impl Connector {
     }
 
     fn connected(&self, fd: OwnedFd) -> Attempt<Stream> {
-        let expected = match self.expect {
-            Some(ExpectServer::CurrentUser) => Some(rustix::process::geteuid().as_raw()),
-            Some(ExpectServer::Uid(uid)) => Some(uid),
-            _ => None,
-        };
-        if let Some(expected) = expected {
+        if let Some(expected) = self.expected {
             match os::peer(&fd) {
                 Err(error) => return Attempt::Failed(error),
-                Ok(peer) if peer.uid != expected => {
+                Ok(peer) if !peer.is(expected) => {
                     let why = format!(
-                        "its server runs as uid {}, and uid {expected} was expected",
-                        peer.uid
+                        "its server runs as uid {}{}, and uid {expected} was expected",
+                        peer.uid,
+                        if peer.uid == expected {
+                            " (of another user namespace, so that it may be anybody)"
+                        } else {
+                            ""
+                        }
                     );
-                    return Attempt::Failed(Fault::new(Reason::UnexpectedServer, why).into());
+                    return refused(Reason::UnexpectedServer, why);
                 }
                 Ok(_) => {}
+            }
+            // After the connect: what was swapped before it is seen, and nothing has been sent.
+            if self.look_at_directory {
+                let trust = Trust::new(Some(expected));
+                if let Some(why) = directory::who_could_replace(&self.path, Last::There, trust) {
+                    let why = format!(
+                        "{why}, the server's socket too: have it served elsewhere, or take the risk with \
+                         ConnectOptions::allow_shared_directory"
+                    );
+                    return refused(Reason::OpenDirectory, why);
+                }
             }
         }
         let stream = Stream::new(fd, self.mode);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::name;
 use super::os;
-use super::place;
+use super::place::{self, Served};
 use crate::error::{self, Fault, Reason};
 use crate::info::{PipeEntry, PipeState};
 use crate::name::PipeName;
@@ -30,9 +30,10 @@ pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
         if !place::is_socket(&path) {
             continue;
         }
+        let Some(state) = probe(&path) else { continue };
         entries.push(PipeEntry {
             name: String::from_utf8_lossy(name).into_owned(),
-            state: probe(&path),
+            state,
             address: PipeName::from_os(path),
             instances: None,
             max_instances: None,
@@ -45,7 +46,9 @@ pub(crate) fn state(name: &PipeName) -> io::Result<PipeState> {
     let path = name.os_path();
     match std::fs::metadata(path) {
         // A link to a socket is as good as one.
-        Ok(file) if file.file_type().is_socket() => Ok(probe(path)),
+        Ok(file) if file.file_type().is_socket() => {
+            probe(path).ok_or_else(|| Fault::new(Reason::NotASocket, place::DATAGRAMS).into())
+        }
         Ok(_) => Err(Fault::new(Reason::NotASocket, place::NO_SOCKET).into()),
         Err(source) if source.kind() == ErrorKind::NotFound => {
             Err(Fault::new(Reason::NoSuchPipe, place::NOTHING)
@@ -56,10 +59,12 @@ pub(crate) fn state(name: &PipeName) -> io::Result<PipeState> {
     }
 }
 
-fn probe(path: &Path) -> PipeState {
-    match os::address(path).and_then(|address| place::is_served(&address)) {
-        Ok(true) => PipeState::Live,
-        Ok(false) => PipeState::Stale,
-        Err(_) => PipeState::Unknown,
+/// None: it is no pipe's socket.
+fn probe(path: &Path) -> Option<PipeState> {
+    match os::address(path).and_then(|address| place::served(&address)) {
+        Ok(Served::Pipe) => Some(PipeState::Live),
+        Ok(Served::Nobody) => Some(PipeState::Stale),
+        Ok(Served::Datagrams) => None,
+        Err(_) => Some(PipeState::Unknown),
     }
 }

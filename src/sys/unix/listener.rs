@@ -13,7 +13,7 @@ use rustix::net::{SocketType, sockopt};
 
 use super::event::Waiter;
 use super::os;
-use super::place::{self, Place};
+use super::place::{self, Place, Wanted};
 use super::stream::Stream;
 use crate::error::{self, Fault, Reason};
 use crate::info::PipeInfo;
@@ -55,10 +55,10 @@ impl Listener {
             Security::OwnerOnly => Some(0o600),
             Security::Everyone => Some(0o666),
             Security::OsDefault => None,
-            Security::Mode(mode) if mode <= 0o777 => Some(mode),
+            Security::Mode(mode) if mode <= 0o1777 => Some(mode),
             Security::Mode(mode) => {
                 let why = format!(
-                    "mode {mode:#o} has more than the permission bits: 0 to 0o777 are allowed"
+                    "mode {mode:#o} has more than the permission bits and the sticky one: 0 to 0o1777 are allowed"
                 );
                 return Err(Fault::new(Reason::WrongOption, why).of(OPERATION, name));
             }
@@ -87,21 +87,13 @@ impl Listener {
         let backlog = options
             .backlog
             .map_or(i32::MAX, |b| i32::try_from(b).unwrap_or(i32::MAX));
-        let place =
-            Place::take(&socket, name.os_path(), permissions, backlog).map_err(|refusal| {
-                let reason = match refusal.kind {
-                    io::ErrorKind::AddrInUse => Reason::NameTaken,
-                    io::ErrorKind::NotFound => Reason::NoDirectory,
-                    io::ErrorKind::PermissionDenied => Reason::NotAllowed,
-                    _ => Reason::System,
-                };
-                let fault = Fault::new(reason, refusal.why).kind(refusal.kind);
-                match refusal.source {
-                    Some(source) => fault.source(source),
-                    None => fault,
-                }
-                .of(OPERATION, name)
-            })?;
+        let wanted = Wanted {
+            mode: permissions,
+            backlog,
+            shared: options.allow_shared_directory,
+        };
+        let place = Place::take(&socket, name.os_path(), wanted)
+            .map_err(|e| error::named(OPERATION, name, e))?;
         let output_buffer_size = options
             .output_buffer_size
             .filter(|&bytes| bytes > 0)
@@ -133,7 +125,7 @@ impl Listener {
 
     /// Makes a stream of a client that came, unless it is one that is not to be served.
     fn admit(&self, fd: OwnedFd) -> io::Result<Option<Stream>> {
-        if self.current_user_only && os::peer(&fd)?.uid != rustix::process::geteuid().as_raw() {
+        if self.current_user_only && !os::peer(&fd)?.is(rustix::process::geteuid().as_raw()) {
             return Ok(None);
         }
         if let Some(bytes) = self.output_buffer_size {

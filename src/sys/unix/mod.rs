@@ -5,6 +5,9 @@ pub(crate) mod name;
 
 mod connect;
 mod convert;
+#[cfg(target_os = "linux")]
+mod diag;
+mod directory;
 mod event;
 mod listener;
 mod os;

@@ -265,6 +265,46 @@ pub(super) struct Peer {
     pub(super) gid: u32,
 }
 
+impl Peer {
+    /// Whether it is the user `uid`. In a user namespace the overflow user is whoever has no number there, and nobody's
+    /// equal.
+    pub(super) fn is(&self, uid: u32) -> bool {
+        self.uid == uid && (uid != OVERFLOW_UID || has_all_users())
+    }
+}
+
+/// The uid by which a user shows that this user namespace has no number for (user_namespaces(7)); elsewhere it is `nobody`.
+pub(super) const OVERFLOW_UID: u32 = 65534;
+
+/// Whether this process's user namespace has a number for every user, as the first one has: then [`OVERFLOW_UID`] is one
+/// user, and else it may be anybody.
+pub(super) fn has_all_users() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
+        let mut numbers = map.split_whitespace();
+        [numbers.next(), numbers.next(), numbers.next()]
+            == [Some("0"), Some("0"), Some("4294967295")]
+    })
+}
+
+/// Whether something is mounted at `path`.
+pub(super) fn is_mount_root(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::statx(CWD, path, flags, StatxFlags::TYPE)
+            .is_ok_and(|file| file.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// `SO_PEERCRED` (unix(7)). Not rustix's, in which a process is never 0: one of another pid namespace is.
 #[cfg(target_os = "linux")]
 pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
@@ -292,8 +332,11 @@ pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
     #[cfg(target_vendor = "apple")]
     let pid = {
         let mut pid: libc::pid_t = 0;
-        getsockopt(socket, libc::SOL_LOCAL, libc::LOCAL_PEERPID, &mut pid)?;
-        u32::try_from(pid).ok().filter(|&pid| pid != 0)
+        // ENOTCONN: the peer has gone already, which is no reason to lose what it wrote.
+        let told = getsockopt(socket, libc::SOL_LOCAL, libc::LOCAL_PEERPID, &mut pid);
+        u32::try_from(pid)
+            .ok()
+            .filter(|&pid| told.is_ok() && pid != 0)
     };
     #[cfg(not(target_vendor = "apple"))]
     let pid = None;

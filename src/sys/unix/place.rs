@@ -1,6 +1,5 @@
 //! A socket's place in the file system: taken so that nobody else's is ever lost, and given back.
 
-use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -12,13 +11,17 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, SocketType};
 
+use super::directory::{self, Last, Trust};
 use super::os;
+use crate::error::{Fault, Reason};
 
-/// The socket file of a listener, known by its inode.
+/// The socket file of a listener, known by its inode: while the socket is open, no other file gets its number.
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
     file: Identity,
+    /// A child that was forked has the socket too, and the name is not its own.
+    process: u32,
 }
 
 /// A file, whatever its name: its device and its inode.
@@ -33,127 +36,162 @@ fn status(path: &Path) -> io::Result<Metadata> {
     fs::symlink_metadata(path)
 }
 
-/// Why a place could not be had.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) kind: ErrorKind,
-    pub(super) why: String,
-    pub(super) source: Option<io::Error>,
+/// What bind(2) says of a name that somebody has.
+fn taken(reason: Reason, why: impl Into<String>) -> io::Error {
+    Fault::new(reason, why)
+        .kind(ErrorKind::AddrInUse)
+        .source(Errno::ADDRINUSE)
+        .into()
 }
 
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Refusal {
-        Refusal {
-            kind: error.kind(),
-            why: error.to_string(),
-            source: Some(error),
-        }
-    }
+fn explained(reason: Reason, why: String, error: io::Error) -> io::Error {
+    let kind = error.kind();
+    Fault::new(reason, why).kind(kind).source(error).into()
 }
 
-impl From<Errno> for Refusal {
-    fn from(error: Errno) -> Refusal {
-        io::Error::from(error).into()
-    }
-}
-
-impl Refusal {
-    fn new(kind: ErrorKind, why: impl Into<String>) -> Refusal {
-        Refusal {
-            kind,
-            why: why.into(),
-            // What bind(2) says of it.
-            source: (kind == ErrorKind::AddrInUse).then(|| Errno::ADDRINUSE.into()),
-        }
-    }
+/// What a place shall be like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// None: what the umask makes of it.
+    pub(super) mode: Option<u32>,
+    pub(super) backlog: i32,
+    /// Whether a directory is taken in which others could replace the socket.
+    pub(super) shared: bool,
 }
 
 impl Place {
-    /// Binds `socket` at `path`, with `mode` (None: the umask's), and listens. A socket that nobody serves any more
-    /// is replaced; anything else that is there stays, and is a refusal.
-    pub(super) fn take(
-        socket: &OwnedFd,
-        path: &Path,
-        mode: Option<u32>,
-        backlog: i32,
-    ) -> Result<Place, Refusal> {
+    /// Binds `socket` at `path`, and listens. A socket that nobody serves any more is replaced; anything else that is
+    /// there stays, and is a refusal.
+    pub(super) fn take(socket: &OwnedFd, path: &Path, wanted: Wanted) -> io::Result<Place> {
         let address = os::address(path)?;
-        if mode.is_some() {
-            refuse_open_directory(path)?;
-        }
-        let _lock = Lock::take(path)?;
-        if let Some(mode) = mode {
+        let mut shared = wanted.mode.is_none();
+        if let Some(mode) = wanted.mode {
+            if let Some(why) = directory::who_could_replace(path, Last::New, Trust::new(None)) {
+                if !wanted.shared {
+                    return Err(open_directory(&why));
+                }
+                shared = true;
+            }
             // On Linux the file is made with the mode that the socket has, less the umask: there is no moment at
             // which it is open to more people than it should be. Elsewhere this fails, and the moment is harmless:
             // nobody can connect before `listen`.
             let _ = rustix::fs::fchmod(socket, Mode::from_raw_mode(mode as _));
         }
-        match rustix::net::bind(socket, &address) {
-            Err(Errno::ADDRINUSE) => {
-                clear_dead(path, &address)?;
-                rustix::net::bind(socket, &address).map_err(|error| match error {
-                    Errno::ADDRINUSE => Refusal::new(
-                        ErrorKind::AddrInUse,
-                        "another server has just taken this name",
-                    ),
-                    other => Refusal::from(other),
-                })?;
+        bind(socket, path, &address)?;
+        let file = match our_file(socket, path, shared) {
+            Ok(file) => file,
+            Err(error) => {
+                if !shared {
+                    // What we have just made there is nobody else's.
+                    let _ = fs::remove_file(path);
+                }
+                return Err(error);
             }
-            other => other?,
-        }
+        };
         let place = Place {
             path: path.to_owned(),
-            file: identity(&status(path)?),
+            file: identity(&file),
+            process: std::process::id(),
         };
         let finish = || -> io::Result<()> {
-            match mode {
+            match wanted.mode {
                 // The umask has taken some away.
-                Some(mode) if status(path)?.mode() & 0o777 != mode => place.set_mode(mode)?,
+                Some(mode) if file.mode() & 0o7777 != mode => place.set_mode(mode, shared)?,
                 _ => {}
             }
-            Ok(rustix::net::listen(socket, backlog)?)
+            Ok(rustix::net::listen(socket, wanted.backlog)?)
         };
         if let Err(error) = finish() {
-            place.remove();
-            return Err(error.into());
+            place.give_back();
+            return Err(error);
         }
         Ok(place)
     }
 
-    /// Sets the mode of our own file and no other's: in a directory where others may write, something else may have
-    /// taken its place since, a link for instance.
-    #[cfg(target_os = "linux")]
-    fn set_mode(&self, mode: u32) -> io::Result<()> {
-        use rustix::fd::AsRawFd;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
-        if identity(&file.metadata()?) != self.file {
-            return Err(io::Error::new(
-                ErrorKind::PermissionDenied,
-                "somebody else has put another file in the socket's place",
-            ));
+    /// Sets the mode of our own file and no other's.
+    fn set_mode(&self, mode: u32, shared: bool) -> io::Result<()> {
+        let mode = fs::Permissions::from_mode(mode);
+        if !shared {
+            return fs::set_permissions(&self.path, mode);
         }
-        // A descriptor of O_PATH can be changed by this name alone (open(2)).
-        let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-        fs::set_permissions(itself, fs::Permissions::from_mode(mode))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn set_mode(&self, mode: u32) -> io::Result<()> {
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fd::AsRawFd;
+            // Something else may take its place at any moment, so it is held first and looked at then.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
+            if identity(&file.metadata()?) != self.file {
+                return Err(replaced());
+            }
+            // A descriptor of O_PATH can be changed by this name alone (open(2)).
+            let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+            fs::set_permissions(itself, mode).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => Fault::new(
+                    Reason::NotHere,
+                    "the umask takes away a part of the socket's mode, and without /proc there is no safe way \
+                     to add it in a directory that others may change: set the umask to 0 for the bind",
+                )
+                .source(error)
+                .into(),
+                _ => error,
+            })
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            if !status(&self.path).is_ok_and(|file| identity(&file) == self.file) {
+                return Err(replaced());
+            }
+            fs::set_permissions(&self.path, mode)
+        }
     }
 
     /// Removes the file, if it is still ours.
     pub(super) fn give_back(&self) {
-        // Where the lock cannot be had, the look at the inode alone has to do.
-        let _lock = Lock::take(&self.path);
-        self.remove();
-    }
-
-    fn remove(&self) {
-        if status(&self.path).is_ok_and(|file| identity(&file) == self.file) {
+        if self.process == std::process::id()
+            && status(&self.path).is_ok_and(|file| identity(&file) == self.file)
+        {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+fn replaced() -> io::Error {
+    Fault::new(
+        Reason::NotAllowed,
+        "somebody else has put another file in the socket's place",
+    )
+    .into()
+}
+
+fn open_directory(why: &str) -> io::Error {
+    Fault::new(
+        Reason::OpenDirectory,
+        format!(
+            "{why}, this socket too: make it yours alone (chmod go-w) or sticky (chmod +t), choose another directory, \
+             or take the risk with ListenOptions::allow_shared_directory"
+        ),
+    )
+    .into()
+}
+
+/// The file that `socket` has just been bound to. Where others may have put something else there since, it is ours only if
+/// all that can be known of it says so.
+fn our_file(socket: &OwnedFd, path: &Path, shared: bool) -> io::Result<Metadata> {
+    let file = status(path)?;
+    let ours = || {
+        if !shared {
+            return true;
+        }
+        #[cfg(target_os = "linux")]
+        let same = super::diag::bound_inode(socket).is_none_or(|inode| inode == file.ino() as u32);
+        #[cfg(not(target_os = "linux"))]
+        let (same, _) = (true, socket);
+        same && file.uid() == rustix::process::geteuid().as_raw()
+    };
+    if file.file_type().is_socket() && ours() {
+        Ok(file)
+    } else {
+        Err(replaced())
     }
 }
 
@@ -167,6 +205,11 @@ pub(super) fn is_no_socket(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| !file.file_type().is_socket())
 }
 
+/// Whether this user may not even see what is at `path`.
+pub(super) fn is_out_of_reach(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
 /// Why a path leads to no server.
 pub(super) const NOTHING: &str = "no such pipe: there is no socket at this path";
 
@@ -174,159 +217,168 @@ pub(super) const NOTHING: &str = "no such pipe: there is no socket at this path"
 pub(super) const NO_SOCKET: &str =
     "no such pipe: what is at this path is no socket: remove it, or choose another name";
 
+/// Why a path whose socket is of a kind that no pipe has leads to no server.
+pub(super) const DATAGRAMS: &str =
+    "no such pipe: the socket at this path is not a pipe: it is one for datagrams";
+
 pub(super) fn is_socket(path: &Path) -> bool {
     status(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
-/// Refuses a directory in which anybody may replace anybody's files: whoever did would get the clients. (/tmp is sticky.)
-fn refuse_open_directory(path: &Path) -> Result<(), Refusal> {
-    const OTHERS_WRITE: u32 = 0o002;
-    const STICKY: u32 = 0o1000;
-    let Some(directory) = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    else {
-        return Ok(());
-    };
-    // One that is not there is told of by who tries to use it.
-    if fs::metadata(directory).is_ok_and(|it| it.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE) {
-        return Err(Refusal::new(
-            ErrorKind::PermissionDenied,
-            format!(
-                "anybody may replace the files in {}, this socket too: make the directory sticky (chmod +t), \
-                 choose another, or take the risk with Security::OsDefault",
-                directory.display()
-            ),
-        ));
-    }
-    Ok(())
+/// Who has a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// A server that one can connect to.
+    Pipe,
+    /// A program that takes datagrams.
+    Datagrams,
+    Nobody,
 }
 
-/// Whether somebody has the socket at `address`, found out without that server noticing: a socket of another type is
-/// told EPROTOTYPE by a living one, and ECONNREFUSED by one that is nobody's (unix(7); run on Linux).
-pub(super) fn is_served(address: &SocketAddrUnix) -> io::Result<bool> {
+/// Who has the socket at `address`, found out without that server noticing: a socket of another type is told EPROTOTYPE by a
+/// living one, and ECONNREFUSED by one that is nobody's (unix(7); run on Linux).
+pub(super) fn served(address: &SocketAddrUnix) -> io::Result<Served> {
     let probe = os::socket(SocketType::DGRAM)?;
     match rustix::net::connect(&probe, address) {
-        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
-        Err(Errno::PROTOTYPE) | Ok(()) => Ok(true),
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(Served::Nobody),
+        Err(Errno::PROTOTYPE) => Ok(Served::Pipe),
+        // EPERM: it is connected, and takes the other end's datagrams alone.
+        Ok(()) | Err(Errno::PERM) => Ok(Served::Datagrams),
         Err(error) => Err(error.into()),
     }
 }
 
+/// `bind(2)`, which takes a name from nobody; over a socket whose server is gone, again once that is cleared away.
+fn bind(socket: &OwnedFd, path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
+    let bind = || match rustix::net::bind(socket, address) {
+        Err(Errno::ADDRINUSE) => Ok(false),
+        Err(error) => Err(not_bound(path, error)),
+        Ok(()) => Ok(true),
+    };
+    if bind()? {
+        return Ok(());
+    }
+    let _lock = Lock::take(path);
+    clear_dead(path, address)?;
+    if bind()? {
+        return Ok(());
+    }
+    Err(just_taken())
+}
+
+fn just_taken() -> io::Error {
+    taken(Reason::NameTaken, "another server has just taken this name")
+}
+
+fn not_bound(path: &Path, error: Errno) -> io::Error {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let shown = directory.display();
+    let (reason, why) = match error {
+        Errno::NOENT if !directory.is_dir() => {
+            (Reason::NoDirectory, "its directory does not exist".into())
+        }
+        Errno::NOENT | Errno::PERM | Errno::OPNOTSUPP => (
+            Reason::NotHere,
+            format!(
+                "there can be no sockets in the file system of {shown}: choose another directory"
+            ),
+        ),
+        Errno::ACCESS => (
+            Reason::NotAllowed,
+            format!("this user may not make a socket in {shown}"),
+        ),
+        other => return other.into(),
+    };
+    Fault::new(reason, why).source(error).into()
+}
+
 /// Removes the socket at `path` if its server is gone; refuses if there is anything else.
-fn clear_dead(path: &Path, address: &SocketAddrUnix) -> Result<(), Refusal> {
-    let file = match status(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other?,
+fn clear_dead(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
+    let look = || match status(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    };
+    let Some(file) = look()? else {
+        return Ok(());
     };
     if !file.file_type().is_socket() {
-        return Err(Refusal::new(
-            ErrorKind::AddrInUse,
+        return Err(taken(
+            Reason::NotASocket,
             "there is a file at this path that is not a socket; it is left as it is: remove it, or choose another name",
         ));
     }
-    match is_served(address) {
-        Ok(false) => {}
-        Ok(true) => {
-            return Err(Refusal::new(
-                ErrorKind::AddrInUse,
-                "another server has this name",
-            ));
+    let owner = file.uid();
+    match served(address) {
+        Ok(Served::Nobody) => {}
+        Ok(Served::Pipe) => return Err(taken(Reason::NameTaken, "another server has this name")),
+        Ok(Served::Datagrams) => {
+            let why = "a socket for datagrams has this name, and its program is there";
+            return Err(taken(Reason::NameTaken, why));
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let why = format!(
+                "a socket of uid {owner} has this name, and this user may not find out whether anybody serves it"
+            );
+            return Err(Fault::new(Reason::NameTaken, why).source(error).into());
         }
         Err(error) => {
-            return Err(Refusal {
-                kind: ErrorKind::AddrInUse,
-                why: format!(
-                    "somebody else's socket has this name, and cannot be looked at: {error}"
-                ),
-                source: Some(error),
-            });
+            let why = format!(
+                "a socket has this name, and whether anybody serves it cannot be found out: {error}"
+            );
+            return Err(explained(Reason::System, why, error));
         }
     }
+    // Where there is no lock, another server may have cleared it away meanwhile and be there itself; a file that comes
+    // after another may have its inode, and never its time.
+    let moment = |file: &Metadata| (identity(file), file.ctime(), file.ctime_nsec());
+    match look()? {
+        Some(now) if moment(&now) == moment(&file) => {}
+        Some(_) => return Err(just_taken()),
+        None => return Ok(()),
+    }
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Refusal {
-            kind: ErrorKind::PermissionDenied,
-            why: format!("a dead socket has this name, and cannot be removed: {error}"),
-            source: Some(error),
-        }),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let why = format!(
+                "a dead socket of uid {owner} has this name, and this user cannot remove it: have its owner or root do so \
+                 (rm {})",
+                path.display()
+            );
+            Err(explained(Reason::StaleSocket, why, error))
+        }
         _ => Ok(()),
     }
 }
 
-/// How long one waits for a lock, and how often one looks: no event tells, and a signal is no way to end a wait here.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one waits for the lock, and how often one looks: no event tells, and a signal is no way to end a wait here.
+const PATIENCE: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Keeps two servers from clearing away each other's socket: whoever looks at a path and then changes it holds the
-/// lock beside it. It is there for the moment of a bind or a close only, and a killed process leaves nothing locked.
+/// Keeps two servers from clearing away each other's socket: a lock of the directory that it is in, so that no file is left
+/// of it, held for the moment between the look at a dead socket and the bind.
 struct Lock {
-    path: PathBuf,
-    _file: File,
+    _directory: OwnedFd,
 }
 
 impl Lock {
-    fn take(path: &Path) -> Result<Lock, Refusal> {
-        // Hidden, and not what anybody would call a pipe.
-        let mut lock = OsString::from(".");
-        lock.push(path.file_name().unwrap_or_default());
-        lock.push(".npipe-lock");
-        let path = path.with_file_name(lock);
-        let until = Instant::now().checked_add(PATIENCE);
+    /// None where it cannot be had: not every file system has locks, not everybody may read the directory, and somebody may
+    /// hold it for ever. The look at the inode has to do then.
+    fn take(path: &Path) -> Option<Lock> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path.parent()?, flags, Mode::empty()).ok()?;
+        let until = Instant::now() + PATIENCE;
         loop {
-            let file = rustix::fs::open(
-                &path,
-                OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                Mode::RUSR | Mode::WUSR,
-            )
-            .map_err(|error| Refusal {
-                kind: io::Error::from(error).kind(),
-                why: match error {
-                    Errno::NOENT => "its directory does not exist".to_owned(),
-                    _ => format!("the lock file {} cannot be made: {error}", path.display()),
-                },
-                source: Some(error.into()),
-            })?;
-            let file = File::from(file);
-            let ours = file.metadata()?;
-            if ours.uid() != rustix::process::geteuid().as_raw() {
-                // Its owner could keep it locked forever.
-                let why = format!(
-                    "the lock file {} is another user's (uid {})",
-                    path.display(),
-                    ours.uid()
-                );
-                return Err(Refusal::new(ErrorKind::PermissionDenied, why));
-            }
-            // Held for the moment of a bind or a close; but whoever holds it may be stopped there.
-            while let Err(error) =
-                rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-            {
-                match error {
-                    Errno::INTR => {}
-                    Errno::WOULDBLOCK if until.is_none_or(|until| Instant::now() < until) => {
-                        std::thread::sleep(LOOK_AGAIN);
-                    }
-                    Errno::WOULDBLOCK => {
-                        let why = format!(
-                            "another server holds {} and does not let go of it",
-                            path.display()
-                        );
-                        return Err(Refusal::new(ErrorKind::AddrInUse, why));
-                    }
-                    error => return Err(error.into()),
+            match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    return Some(Lock {
+                        _directory: directory,
+                    });
                 }
-            }
-            // The one before us may have removed the file that we waited for: then it locks nobody out.
-            if status(&path).is_ok_and(|there| identity(&there) == identity(&ours)) {
-                return Ok(Lock { path, _file: file });
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) if Instant::now() < until => {
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                Err(_) => return None,
             }
         }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Before the lock goes, or we would remove somebody else's.
-        let _ = fs::remove_file(&self.path);
     }
 }
