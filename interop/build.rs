@@ -5,7 +5,7 @@ mod find;
 
 fn main() {
     println!(
-        "cargo::rustc-check-cfg=cfg(dotnet, go, node, node_modules, python, curl, neovim, root, strace)"
+        "cargo::rustc-check-cfg=cfg(dotnet, go, node, node_modules, python, curl, neovim, root, strace, userns)"
     );
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/find.rs");
@@ -37,6 +37,20 @@ fn main() {
     if find::program("strace").is_some() {
         println!("cargo::rustc-cfg=strace");
     }
+    if is_root() && makes_user_namespaces() {
+        println!("cargo::rustc-cfg=userns");
+    }
+}
+
+/// Whether a user of no rights may make a user namespace here.
+fn makes_user_namespaces() -> bool {
+    let words =
+        "setpriv --reuid=54321 --regid=54321 --clear-groups unshare --user --map-root-user true";
+    let mut words = words.split(' ');
+    words.next().is_some_and(|program| {
+        let status = std::process::Command::new(program).args(words).status();
+        status.is_ok_and(|status| status.success())
+    })
 }
 
 /// Whether the tests can be somebody else.

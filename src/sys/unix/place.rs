@@ -1,6 +1,6 @@
 //! A socket's place in the file system: taken so that nobody else's is ever lost, and given back.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ impl Place {
             use rustix::fd::AsRawFd;
             // Something else may take its place at any moment, so it is held first and looked at then.
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
+            let file = fs::File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
             if identity(&file.metadata()?) != self.file {
                 return Err(replaced());
             }
