@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{self, Fault, Reason};
@@ -66,6 +66,27 @@ struct Held {
     lane: Lane<sys::ListenWaiter>,
     slots: Slots,
     listener: sys::Listener,
+    gone: Gone,
+}
+
+/// Whether the name has been given up. Who learns of a close is told so no sooner: it would find the name taken.
+#[derive(Debug, Default)]
+struct Gone {
+    done: Mutex<bool>,
+    news: Condvar,
+}
+
+impl Gone {
+    fn set(&self) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.news.notify_all();
+    }
+
+    fn wait(&self) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        // The one who closes waits for whoever is in the lane, and they have left it before they come here.
+        drop(self.news.wait_while(done, |done| !*done));
+    }
 }
 
 /// A stream's slot in its listener, free again on drop.
@@ -250,9 +271,10 @@ impl PipeListener {
         self.owner.held.mode
     }
 
-    /// Stops listening, from any thread, and for every clone. Every blocked `accept` fails with "listener closed", as does every later one.
-    /// Clients that were not accepted yet see end of file; streams live on. The name is free when this returns (Windows:
-    /// once the last of its streams is dropped too, for each holds an instance).
+    /// Stops listening, from any thread, and for every clone. Every blocked `accept` fails with "listener closed", as does
+    /// every later one. Clients that were not accepted yet see end of file; streams live on. The name is free when this
+    /// returns, and no call tells of the close before it is (Windows: once the last of its streams is dropped too, for each
+    /// holds an instance).
     ///
     /// # Examples
     ///
@@ -288,6 +310,7 @@ impl PipeListener {
 
 impl Held {
     fn closed(&self, operation: &'static str) -> io::Error {
+        self.gone.wait();
         Fault::new(Reason::Closed, "listener closed").of(operation, &self.name)
     }
 
@@ -295,6 +318,7 @@ impl Held {
         self.lane.close();
         let _turn = self.lane.enter_last();
         self.listener.close(self.lane.waker());
+        self.gone.set();
     }
 }
 
@@ -325,6 +349,7 @@ impl ListenOptions {
             lane,
             slots,
             listener,
+            gone: Gone::default(),
         };
         Ok(PipeListener {
             owner: Arc::new(Owner {
@@ -366,7 +391,10 @@ impl Iterator for Incoming<'_> {
 
     fn next(&mut self) -> Option<io::Result<PipeStream>> {
         match self.listener.accept() {
-            Err(_) if self.listener.owner.held.lane.is_closed() => None,
+            Err(_) if self.listener.owner.held.lane.is_closed() => {
+                self.listener.owner.held.gone.wait();
+                None
+            }
             accepted => Some(accepted),
         }
     }

@@ -107,6 +107,29 @@ fn close_wakes_a_blocked_accept_3000_times() {
 }
 
 #[test]
+fn who_learns_of_a_close_finds_the_name_free() {
+    let _watchdog = watchdog(120);
+    let name = name("free");
+    let rounds = if cfg!(windows) { 200 } else { 2000 };
+    let mut listener = PipeListener::bind(&name).unwrap();
+    for round in 0..rounds {
+        listener = thread::scope(|scope| {
+            let learned = scope.spawn(|| {
+                match round % 3 {
+                    0 => assert!(listener.incoming().next().is_none()),
+                    1 => drop(listener.accept().unwrap_err()),
+                    // Looks again and again, and is not in the system at the time.
+                    _ => while listener.security_descriptor().is_ok() {},
+                }
+                PipeListener::bind(&name).unwrap_or_else(|error| panic!("round {round}: {error}"))
+            });
+            listener.close();
+            learned.join().unwrap()
+        });
+    }
+}
+
+#[test]
 fn close_wakes_every_accept_and_refuses_later_ones() {
     let _watchdog = watchdog(60);
     let name = name("close-all");
