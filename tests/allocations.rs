@@ -44,36 +44,80 @@ static ALLOCATOR: Counting = Counting;
 const WARM_UP: usize = 100;
 const ROUNDS: usize = 2000;
 
-/// How many allocations this thread makes for `rounds` of writing (if it is the first) and reading a word.
-fn rounds(mut stream: &PipeStream, first: bool, rounds: usize) -> usize {
-    let mut word = [1; 64];
+/// How many allocations this thread makes for `rounds` of `once`.
+fn allocations(rounds: usize, mut once: impl FnMut()) -> usize {
     let before = COUNT.get();
     for _ in 0..rounds {
-        // With a deadline set, as real programs have.
-        let later = Instant::now() + Duration::from_secs(30);
-        stream.set_deadline(Some(later)).unwrap();
-        if first {
-            stream.write_all(&word).unwrap();
-        }
-        stream.read_exact(&mut word).unwrap();
-        if !first {
-            stream.write_all(&word).unwrap();
-        }
+        once();
     }
     COUNT.get() - before
+}
+
+/// Both sides count their own while the server echoes what the client asks.
+fn nothing_is_allocated(mut ask: impl FnMut(), mut echo: impl FnMut() + Send) {
+    thread::scope(|scope| {
+        let echoing = scope.spawn(move || {
+            allocations(WARM_UP, &mut echo);
+            allocations(ROUNDS, &mut echo)
+        });
+        allocations(WARM_UP, &mut ask);
+        assert_eq!(allocations(ROUNDS, &mut ask), 0, "the client's");
+        assert_eq!(echoing.join().unwrap(), 0, "the server's");
+    });
+}
+
+fn ask(mut stream: impl Read + Write) {
+    let mut word = [1; 64];
+    stream.write_all(&word).unwrap();
+    stream.read_exact(&mut word).unwrap();
+}
+
+fn echo(mut stream: impl Read + Write) {
+    let mut word = [0; 64];
+    stream.read_exact(&mut word).unwrap();
+    stream.write_all(&word).unwrap();
 }
 
 #[test]
 fn a_round_trip_allocates_nothing_on_either_side() {
     let _watchdog = watchdog(60);
-    let (_listener, server, client) = pair("allocations");
-    thread::scope(|scope| {
-        let echo = scope.spawn(|| {
-            rounds(&server, false, WARM_UP);
-            rounds(&server, false, ROUNDS)
-        });
-        rounds(&client, true, WARM_UP);
-        assert_eq!(rounds(&client, true, ROUNDS), 0, "the client's");
-        assert_eq!(echo.join().unwrap(), 0, "the server's");
-    });
+    let (_listener, mut server, mut client) = pair("allocations");
+    nothing_is_allocated(|| ask(&mut client), || echo(&mut server));
+    // Shared, and with a deadline set, as real programs have.
+    let until = |stream: &PipeStream| {
+        let later = Instant::now() + Duration::from_secs(30);
+        stream.set_deadline(Some(later)).unwrap();
+    };
+    nothing_is_allocated(
+        || {
+            until(&client);
+            ask(&client);
+        },
+        || {
+            until(&server);
+            echo(&server);
+        },
+    );
+}
+
+#[cfg(any(windows, target_os = "linux"))]
+#[test]
+fn a_message_allocates_nothing_where_its_room_is_kept() {
+    let _watchdog = watchdog(60);
+    let options = npipe::ListenOptions::new().message_mode(true);
+    let listener = options.bind(common::name("allocations")).unwrap();
+    let (server, client) = common::pair_on(&listener);
+    let message = [1; 1000];
+    let mut room = Vec::new();
+    nothing_is_allocated(
+        || {
+            client.send(&message).unwrap();
+            assert!(client.recv_part(&mut [0; 2000]).unwrap().complete);
+        },
+        || {
+            room.clear();
+            server.recv(&mut room).unwrap();
+            server.send(&room).unwrap();
+        },
+    );
 }
