@@ -23,6 +23,12 @@ mod windows;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
+/// The states of the Windows engine know no system: their model tests run on this one too.
+#[cfg(all(test, unix))]
+#[allow(dead_code, unused_imports)] // what Windows alone uses
+#[path = "windows/engine/states/mod.rs"]
+mod states;
+
 #[cfg(not(any(unix, windows)))]
 compile_error!(
     "npipe knows the named pipes of Windows and the local sockets of Unix; this system has neither"
