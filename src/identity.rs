@@ -6,6 +6,8 @@ use std::fmt;
 ///
 /// <https://learn.microsoft.com/windows/win32/secauthz/impersonation-levels>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum ImpersonationLevel {
     /// The server cannot learn who the client is. Some servers refuse such clients.
     Anonymous,
@@ -32,6 +34,8 @@ impl fmt::Display for ImpersonationLevel {
 /// Whom a client takes for its server. What it connects to is checked before a byte is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum ExpectServer {
     /// A server of this process's own user.
     ///

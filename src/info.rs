@@ -49,6 +49,8 @@ impl PipeInfo {
 
 /// Whether anybody serves a pipe. From [`state`](crate::state) and [`PipeEntry::state`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum PipeState {
     /// A server has it.
     Live,

@@ -4,6 +4,8 @@ use std::fmt;
 
 /// Whether a pipe keeps the boundaries of what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum PipeMode {
     /// A stream of bytes.
     Byte,
@@ -22,6 +24,8 @@ impl fmt::Display for PipeMode {
 
 /// Which end of the pipe a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Role {
     /// Made by [`PipeListener::accept`](crate::PipeListener::accept).
     Server,

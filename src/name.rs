@@ -152,6 +152,27 @@ impl TryFrom<&str> for PipeName {
     }
 }
 
+/// As text, in any of the spellings: a configuration says `pipe = "mypipe"`. Written is the full address.
+#[cfg(feature = "serde")]
+impl serde::Serialize for PipeName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.path.to_str() {
+            Some(address) => serializer.serialize_str(address),
+            None => Err(serde::ser::Error::custom(format_args!(
+                "the path of the pipe {self} is not Unicode"
+            ))),
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for PipeName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<PipeName, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        PipeName::new(&name).map_err(serde::de::Error::custom)
+    }
+}
+
 fn invalid(shown: impl fmt::Display, why: impl Into<String>) -> io::Error {
     Fault::new(Reason::WrongName, why).of(OPERATION, shown)
 }

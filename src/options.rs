@@ -14,6 +14,8 @@ pub(crate) const MAX_MESSAGE_SIZE: usize = 64 << 20;
 /// Which way the data of a listener's pipe goes, seen from the server, as .NET's `PipeDirection`. What goes against it
 /// (the server's write to an inbound pipe, say) is `PermissionDenied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Direction {
     /// Both ways.
     #[default]
@@ -36,6 +38,8 @@ impl Direction {
 
 /// What a client opens a pipe for. What it did not open it for is then `PermissionDenied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Access {
     /// To read and to write. On a pipe that goes one way only, for that way.
     #[default]

@@ -10,6 +10,8 @@
 /// [`ListenOptions::allow_shared_directory`](crate::ListenOptions::allow_shared_directory). `OsDefault` leaves this check out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Security {
     /// The user that runs the server, and the system itself.
     ///
