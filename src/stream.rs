@@ -5,16 +5,17 @@ mod end;
 mod limits;
 mod message;
 mod peer;
+mod receiving;
+mod state;
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::error::{self, Fault, Reason};
 use crate::kinds::{Directions, Part, PipeMode, Role};
-use crate::lane::{Failure, Lane, Limit, Turn, Waker};
+use crate::lane::{Failure, Lane, Turn, Waker};
 use crate::name::PipeName;
 use crate::sys;
 
@@ -41,8 +42,8 @@ pub struct PipeStream {
     shared: Arc<Shared>,
 }
 
-/// What a stream holds of its listener, to be let go of before the system's end is closed.
-pub(crate) type Hold = Box<dyn std::any::Any + Send + Sync + std::panic::RefUnwindSafe>;
+pub(crate) use state::{Hold, Kind};
+use state::{READ, State, WRITE};
 
 /// What the clones of a stream have in common.
 struct Shared {
@@ -50,39 +51,13 @@ struct Shared {
     /// is made first.
     _hold: Option<Hold>,
     io: sys::Stream,
-    name: Arc<PipeName>,
-    role: Role,
-    mode: PipeMode,
+    state: State,
     reading: Lane<sys::Waiter>,
     writing: Lane<sys::Waiter>,
-    directions: Directions,
-    /// The longest message, in bytes.
-    max_message_size: usize,
-    /// An empty message has come where bytes are read: the end of the stream, now and later.
-    read_ended: AtomicBool,
-    /// A message has been received in part.
-    in_message: AtomicBool,
-    /// This side writes no more.
-    write_closed: AtomicBool,
     /// What `close_write` has begun.
     half_close: OnceLock<sys::HalfClose>,
     /// How long a read spins before it blocks, in nanoseconds.
     busy_poll: AtomicU64,
-    /// A write timed out, and nobody knows how much of it went out.
-    write_lost: AtomicBool,
-    /// The peer has closed without reading all that we had written.
-    unread: AtomicBool,
-}
-
-const READ: &str = "read from";
-const WRITE: &str = "write to";
-
-/// What a new stream is.
-pub(crate) struct Kind {
-    pub(crate) role: Role,
-    pub(crate) mode: PipeMode,
-    pub(crate) directions: Directions,
-    pub(crate) max_message_size: usize,
 }
 
 impl PipeStream {
@@ -96,20 +71,11 @@ impl PipeStream {
             shared: Arc::new(Shared {
                 _hold: hold,
                 io,
-                name,
-                role: kind.role,
-                mode: kind.mode,
+                state: State::new(name, kind),
                 reading: Lane::new(sys::Waiter::new()),
                 writing: Lane::new(sys::Waiter::new()),
-                directions: kind.directions,
-                max_message_size: kind.max_message_size,
-                read_ended: AtomicBool::new(false),
-                in_message: AtomicBool::new(false),
-                write_closed: AtomicBool::new(false),
                 half_close: OnceLock::new(),
                 busy_poll: AtomicU64::new(0),
-                write_lost: AtomicBool::new(false),
-                unread: AtomicBool::new(false),
             }),
         }
     }
@@ -150,8 +116,12 @@ impl PipeStream {
         })
     }
 
+    fn state(&self) -> &State {
+        &self.shared.state
+    }
+
     fn name(&self) -> &PipeName {
-        &self.shared.name
+        self.shared.state.name()
     }
 
     /// The pipe's address. Both ends of a pipe have the same.
@@ -166,12 +136,12 @@ impl PipeStream {
 
     /// Whether the pipe keeps message boundaries.
     pub fn mode(&self) -> PipeMode {
-        self.shared.mode
+        self.shared.state.mode()
     }
 
     /// Which end this is.
     pub fn role(&self) -> Role {
-        self.shared.role
+        self.shared.state.kind.role
     }
 
     fn reading(&self) -> &Lane<sys::Waiter> {
@@ -193,26 +163,11 @@ impl PipeStream {
 
     /// One read of the system's, by the one whose turn it is.
     fn read_part(&self, turn: &Turn<'_, sys::Waiter>, buffer: &mut [u8]) -> Result<Part, Failure> {
-        self.may_read()?;
+        self.state().may_read()?;
         let spin = self.spin();
         let part = turn.drive(&mut self.io().read(self.reading().waker(), buffer), spin)?;
-        self.note_part(part);
+        self.state().note_part(part);
         Ok(part)
-    }
-
-    fn may_read(&self) -> Result<(), Failure> {
-        if self.shared.directions.read {
-            return Ok(());
-        }
-        Err(wrong_way("writing", "read"))
-    }
-
-    fn note_part(&self, part: Part) {
-        if self.mode() == PipeMode::Message {
-            self.shared
-                .in_message
-                .store(!part.complete, Ordering::Relaxed);
-        }
     }
 
     fn spin(&self) -> Option<Duration> {
@@ -222,66 +177,9 @@ impl PipeStream {
         }
     }
 
-    fn note_end(&self, error: &io::Error) {
-        if error.kind() == io::ErrorKind::ConnectionReset {
-            self.shared.unread.store(true, Ordering::Relaxed);
-        }
-    }
-
     fn failed(&self, operation: &'static str, failure: Failure) -> io::Error {
-        let name = self.name();
-        let fault = match failure {
-            Failure::Lost => Fault::new(
-                Reason::WriteLost,
-                "a write timed out, and nobody can tell how much of it went out: \
-                 what is written after it would be out of step, so all later writes fail with this too",
-            ),
-            Failure::Shut => Fault::new(
-                Reason::HalfClosed,
-                "this side has closed its writing half (close_write)",
-            ),
-            Failure::System(e) if is_end(&e) => {
-                self.note_end(&e);
-                Fault::new(Reason::PeerClosed, "the other side has closed the pipe").source(e)
-            }
-            Failure::System(e) => return error::named(operation, name, e),
-            Failure::WouldBlock => Fault::new(
-                Reason::WouldBlock,
-                "it would have to wait, and the stream is non-blocking",
-            ),
-            Failure::TimedOut(limit) => timed_out(limit, operation == READ),
-            Failure::Closed => Fault::new(
-                Reason::HalfClosed,
-                "this side has shut the stream down (shutdown)",
-            ),
-        };
-        fault.of(operation, name)
+        self.state().failed(operation, failure)
     }
-}
-
-/// The fault of a limit that was reached.
-fn timed_out(limit: Limit, read: bool) -> Fault {
-    let which = if read { "read" } else { "write" };
-    let why = match limit {
-        Limit::Deadline => format!("the {which} deadline has passed"),
-        Limit::Timeout(timeout) => {
-            format!("it did not come to its end within the {which} timeout of {timeout:?}")
-        }
-    };
-    Fault::new(Reason::DeadlinePassed, why)
-}
-
-/// The failure of a call against the direction that an end was opened for.
-fn wrong_way(opened_for: &str, call: &str) -> Failure {
-    let why = format!("this end was opened for {opened_for} alone, and cannot {call}");
-    Failure::System(Fault::new(Reason::WrongDirection, why).into())
-}
-
-/// The errors by which the systems say that the other side has gone.
-fn is_end(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
-    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
-        || sys::Stream::is_end(error)
 }
 
 impl fmt::Debug for PipeStream {

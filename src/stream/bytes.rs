@@ -5,8 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{PipeStream, READ, Shared, WRITE, is_end, wrong_way};
-use crate::error::{Fault, Reason};
+use super::{PipeStream, Shared, WRITE};
 use crate::kinds::PipeMode;
 use crate::lane::{Failure, Turn};
 use crate::sys;
@@ -20,29 +19,14 @@ impl PipeStream {
             return Ok(0);
         }
         let read = self.in_reading_turn(|turn| {
-            if self.shared.read_ended.load(Ordering::Relaxed) {
+            if self.state().is_read_ended() {
                 return Ok(0);
             }
             let part = self.read_part(turn, buffer)?;
-            if part.len == 0 && self.mode() == PipeMode::Message {
-                // The peer's half close, where there is no other (go-winio's and Docker's convention). It lasts.
-                self.shared.read_ended.store(true, Ordering::Relaxed);
-            }
+            self.state().note_bytes(part.len);
             Ok(part.len)
         });
-        self.ended(read)
-    }
-
-    /// What a read of bytes says of an end: 0, whatever the system calls it, this side's own shutdown included.
-    fn ended(&self, read: Result<usize, Failure>) -> io::Result<usize> {
-        match read {
-            Err(Failure::System(e)) if is_end(&e) => {
-                self.note_end(&e);
-                Ok(0)
-            }
-            Err(Failure::Closed) => Ok(0),
-            read => read.map_err(|failure| self.failed(READ, failure)),
-        }
+        self.state().ended(read)
     }
 
     fn write_bytes(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -86,10 +70,10 @@ impl PipeStream {
     ) -> Result<T, Failure> {
         let shared = &*self.shared;
         let turn = shared.writing.enter()?;
-        shared.may_write()?;
+        shared.state.may_write()?;
         let result = work(&turn);
         if matches!(result, Err(Failure::Lost)) {
-            shared.write_lost.store(true, Ordering::Relaxed);
+            shared.state.lose_write();
         }
         result
     }
@@ -99,23 +83,10 @@ impl PipeStream {
         match self.mode() {
             PipeMode::Byte => Ok(turn.drive(&mut io.write(waiter, bytes, reading), None)?.len),
             PipeMode::Message => {
-                self.check_length(bytes.len())?;
+                self.state().check_length(bytes.len())?;
                 Ok(turn.drive(&mut io.send(waiter, bytes, reading), None)?.len)
             }
         }
-    }
-
-    /// Refuses a message before anything of it is sent.
-    fn check_length(&self, length: usize) -> Result<(), Failure> {
-        let most = self.shared.max_message_size;
-        if length <= most {
-            return Ok(());
-        }
-        let why = format!(
-            "a message of {length} bytes is longer than the limit of {most} (max_message_size): \
-             raise it on both sides, or send it in pieces"
-        );
-        Err(Failure::System(Fault::new(Reason::TooLong, why).into()))
     }
 
     /// Several slices by one write of the system's: one message on a message pipe.
@@ -130,7 +101,8 @@ impl PipeStream {
         let room = match self.mode() {
             PipeMode::Byte => total.min(GATHERED),
             PipeMode::Message => {
-                self.check_length(total)
+                self.state()
+                    .check_length(total)
                     .map_err(|failure| self.failed(WRITE, failure))?;
                 total
             }
@@ -178,22 +150,6 @@ impl PipeStream {
         fmt::Write::write_fmt(&mut line, arguments)
             .map_err(|_| io::Error::other("a Display or Debug implementation returned an error"))?;
         self.write_whole(line.bytes())
-    }
-}
-
-impl Shared {
-    /// Whether this end may still write, or why not.
-    fn may_write(&self) -> Result<(), Failure> {
-        if !self.directions.write {
-            return Err(wrong_way("reading", "write"));
-        }
-        if self.write_closed.load(Ordering::Relaxed) {
-            return Err(Failure::Shut);
-        }
-        if self.write_lost.load(Ordering::Relaxed) {
-            return Err(Failure::Lost);
-        }
-        Ok(())
     }
 }
 
@@ -255,7 +211,7 @@ impl Read for PipeStream {
     /// As for `&PipeStream`. A stream without clones that has no limits set asks the system once, and waits there.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match Arc::get_mut(&mut self.shared).and_then(|shared| shared.read_alone(buffer)) {
-            Some(read) => self.ended(read),
+            Some(read) => self.state().ended(read),
             None => self.read_bytes(buffer),
         }
     }
@@ -336,7 +292,8 @@ impl Write for PipeStream {
 /// the common way.
 impl Shared {
     fn read_alone(&mut self, buffer: &mut [u8]) -> Option<Result<usize, Failure>> {
-        if self.mode != PipeMode::Byte || !self.directions.read || !self.reading.is_plain() {
+        let state = &self.state;
+        if state.mode() != PipeMode::Byte || state.may_read().is_err() || !self.reading.is_plain() {
             return None;
         }
         if buffer.is_empty() || self.busy_poll.load(Ordering::Relaxed) != 0 {
@@ -347,8 +304,8 @@ impl Shared {
     }
 
     fn write_alone(&mut self, bytes: &[u8]) -> Option<Result<usize, Failure>> {
-        let plain = self.mode == PipeMode::Byte && self.writing.is_plain();
-        if !plain || bytes.is_empty() || self.may_write().is_err() {
+        let plain = self.state.mode() == PipeMode::Byte && self.writing.is_plain();
+        if !plain || bytes.is_empty() || self.state.may_write().is_err() {
             return None;
         }
         let written = self.io.write_blocking(bytes)?;

@@ -2,11 +2,10 @@
 
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
-use std::sync::atomic::Ordering;
 
-use super::{PipeStream, is_end};
-use crate::error::{self, Fault, Reason};
-use crate::kinds::Role;
+use super::PipeStream;
+use super::state::is_end;
+use crate::error;
 use crate::lane::Failure;
 
 impl PipeStream {
@@ -61,24 +60,14 @@ impl PipeStream {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn wait_drained(&self) -> io::Result<()> {
-        const OPERATION: &str = "wait_drained on";
         let lane = &self.shared.writing;
         let drained = lane.enter().and_then(|turn| {
-            if self.shared.unread.load(Ordering::Relaxed) {
+            if self.state().is_unread() {
                 return Err(Failure::System(ErrorKind::ConnectionReset.into()));
             }
             turn.drive(&mut self.io().drain(lane.waker()), None)
         });
-        drained.map_err(|failure| match failure {
-            Failure::System(e) if is_end(&e) => {
-                self.note_end(&e);
-                let why = "the other side has closed the pipe without reading everything";
-                Fault::new(Reason::PeerClosed, why)
-                    .source(e)
-                    .of(OPERATION, self.name())
-            }
-            other => self.failed(OPERATION, other),
-        })
+        drained.map_err(|failure| self.state().not_drained(failure))
     }
 
     /// Half close: the peer reads what was written, then end of file; what it sends can still be read here. Writes
@@ -117,7 +106,7 @@ impl PipeStream {
 
     /// By the one whose turn it is to write.
     fn close_write_in_turn(&self) -> io::Result<()> {
-        if self.shared.write_closed.load(Ordering::Relaxed) {
+        if self.state().is_write_closed() {
             return Ok(());
         }
         match self.io().close_write(self.mode()) {
@@ -126,7 +115,7 @@ impl PipeStream {
             Err(e) if is_end(&e) => {}
             Err(e) => return Err(e),
         }
-        self.shared.write_closed.store(true, Ordering::Relaxed);
+        self.state().close_write();
         Ok(())
     }
 
@@ -171,7 +160,7 @@ impl PipeStream {
             Err(e) if e.kind() == ErrorKind::Unsupported => Ok(()),
             closed => closed,
         };
-        self.shared.write_closed.store(true, Ordering::Relaxed);
+        self.state().close_write();
         closed.map_err(|e| error::named("shutdown of", self.name(), e))
     }
 
@@ -194,10 +183,7 @@ impl PipeStream {
     /// ```
     pub fn disconnect(&self) -> io::Result<()> {
         const OPERATION: &str = "disconnect";
-        if self.role() == Role::Client {
-            let why = "only the server can disconnect a client: a client drops its stream instead";
-            return Err(Fault::new(Reason::WrongRole, why).of(OPERATION, self.name()));
-        }
+        self.state().need_server(OPERATION)?;
         self.io()
             .disconnect()
             .map_err(|e| error::named(OPERATION, self.name(), e))

@@ -1,16 +1,12 @@
 //! Messages: what a message pipe has beside its stream of bytes.
 
-use std::io::{self, ErrorKind};
+use std::io;
 
-use super::{PipeStream, READ, WRITE, is_end};
-use crate::error::{Fault, Reason};
-use crate::kinds::{Part, Peek, PipeMode};
+use super::receiving::{Received, Receiving};
+use super::{PipeStream, READ, WRITE};
+use crate::kinds::{Part, Peek};
 use crate::lane::{Failure, Turn};
 use crate::sys;
-
-/// The room that `recv` makes for a message of unknown size, and the most that it adds at a time, in bytes.
-const FIRST_ROOM: usize = 4096;
-const MOST_ROOM: usize = 1 << 20;
 
 impl PipeStream {
     /// Sends one message. It may be empty, and of any size up to the limit.
@@ -49,7 +45,7 @@ impl PipeStream {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn send(&self, message: &[u8]) -> io::Result<()> {
-        self.need_messages(WRITE)?;
+        self.state().need_messages(WRITE)?;
         self.write_once(message).map(|_| ())
     }
 
@@ -82,7 +78,7 @@ impl PipeStream {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        self.need_messages(READ)?;
+        self.state().need_messages(READ)?;
         match self.in_reading_turn(|turn| self.receive(turn, message)) {
             // This side has shut its reads down.
             Err(Failure::Closed) => Ok(None),
@@ -90,56 +86,17 @@ impl PipeStream {
         }
     }
 
-    fn receive(
-        &self,
-        turn: &Turn<'_, sys::Waiter>,
-        message: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Failure> {
-        let start = message.len();
-        let most = self.shared.max_message_size;
-        let mut room = FIRST_ROOM;
+    fn receive(&self, turn: &Turn<'_, sys::Waiter>, message: &mut Vec<u8>) -> Received {
+        let mut receiving = Receiving::new(message.len());
         loop {
-            let used = message.len();
-            message
-                .try_reserve(room)
-                .map_err(|_| no_memory(used - start + room))?;
-            message.resize(used + room, 0);
-            let read = self.read_part(turn, &mut message[used..]);
-            message.truncate(used + read.as_ref().map_or(0, |part| part.len));
-            match read {
-                Ok(_) if message.len() - start > most => return Err(too_long(most)),
-                Ok(part) if part.complete => return Ok(Some(message.len() - start)),
-                Ok(_) => {
-                    turn.check()?;
-                    // What the system says that is left, if it does; a peer's word is not trusted with more than that.
-                    let left = self.io().peek().map_or(0, |peek| peek.message);
-                    if left > most.saturating_sub(message.len() - start) {
-                        return Err(too_long(most));
-                    }
-                    room = left.clamp(FIRST_ROOM, MOST_ROOM);
-                }
-                Err(Failure::Closed) if used == start => return Ok(None),
-                Err(Failure::System(e)) if is_end(&e) => {
-                    self.note_end(&e);
-                    if used == start && !self.is_in_message() {
-                        return Ok(None);
-                    }
-                    let why = "the other side has gone in the middle of a message";
-                    let fault = Fault::new(Reason::PeerClosed, why)
-                        .kind(ErrorKind::UnexpectedEof)
-                        .source(e);
-                    return Err(Failure::System(fault.into()));
-                }
-                Err(failure) => return Err(failure),
+            let read = self.read_part(turn, receiving.room(message)?);
+            receiving.filled(message, read.as_ref().map_or(0, |part| part.len));
+            let left = || self.io().peek().map_or(0, |peek| peek.message);
+            if let Some(received) = receiving.took(message, read, self.state(), left) {
+                return received;
             }
+            turn.check()?;
         }
-    }
-
-    /// Whether the rest of a message is still to be received.
-    fn is_in_message(&self) -> bool {
-        self.shared
-            .in_message
-            .load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Receives what fits into `buffer` of one message; the next call goes on with the same message until
@@ -167,24 +124,10 @@ impl PipeStream {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
-        self.need_messages(READ)?;
-        if buffer.is_empty() {
-            let why = "a buffer of no bytes takes no part of a message: no system can tell it from an empty one";
-            return Err(Fault::new(Reason::WrongOption, why).of(READ, self.name()));
-        }
+        self.state().need_messages(READ)?;
+        self.state().need_room(buffer)?;
         let read = self.in_reading_turn(|turn| self.read_part(turn, buffer));
-        read.map_err(|failure| {
-            let end = |why| Fault::new(Reason::PeerClosed, why).kind(ErrorKind::UnexpectedEof);
-            let fault = match failure {
-                Failure::System(e) if is_end(&e) => {
-                    self.note_end(&e);
-                    end("the other side has closed the pipe: there are no more messages").source(e)
-                }
-                Failure::Closed => end("this side has shut its reads down (shutdown)"),
-                failure => return self.failed(READ, failure),
-            };
-            fault.of(READ, self.name())
-        })
+        read.map_err(|failure| self.state().no_part(failure))
     }
 
     /// One request, one reply: sends `request`, and appends the next message that comes to `reply`. Threads that do so
@@ -207,7 +150,7 @@ impl PipeStream {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn transact(&self, request: &[u8], reply: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        self.need_messages(READ)?;
+        self.state().need_messages(READ)?;
         // Held from before the request is sent: nobody else can take its reply.
         let turn = self
             .reading()
@@ -236,30 +179,4 @@ impl PipeStream {
             .peek()
             .map_err(|e| self.failed("peek into", Failure::System(e)))
     }
-
-    fn need_messages(&self, operation: &'static str) -> io::Result<()> {
-        if self.mode() == PipeMode::Message {
-            return Ok(());
-        }
-        let why = "this is a byte pipe, which has no messages: read and write it, or let its server make a message pipe \
-                   (ListenOptions::message_mode)";
-        Err(Fault::new(Reason::WrongMode, why).of(operation, self.name()))
-    }
-}
-
-/// The failure of a message for which there is no memory.
-fn no_memory(size: usize) -> Failure {
-    let why = format!("there is no memory for a message of {size} bytes and more");
-    let fault = Fault::new(Reason::System, why).kind(ErrorKind::OutOfMemory);
-    Failure::System(fault.into())
-}
-
-/// The failure of a message that a peer has made longer than it may be.
-fn too_long(most: usize) -> Failure {
-    let why = format!(
-        "a message came that is longer than the limit of {most} bytes (max_message_size): raise it, or take such \
-         messages piece by piece (recv_part)"
-    );
-    let fault = Fault::new(Reason::TooLong, why).kind(ErrorKind::InvalidData);
-    Failure::System(fault.into())
 }
