@@ -2,7 +2,9 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{bench, connect, demo, doctor, info, list, listen, mux, relay, shell, tap};
+use crate::commands::{
+    ask, bench, connect, demo, doctor, info, list, listen, mux, relay, shell, tap,
+};
 use crate::failure;
 
 const TEMPLATE: &str = "\
@@ -48,6 +50,7 @@ pub struct Cli {
 pub enum Command {
     Demo(demo::Demo),
     Connect(connect::Connect),
+    Ask(ask::Ask),
     Listen(listen::Listen),
     Relay(relay::Relay),
     Mux(mux::Mux),
@@ -65,6 +68,7 @@ impl Command {
     pub fn run(self) -> failure::Result {
         match self {
             Command::Connect(connect) => connect.run(),
+            Command::Ask(ask) => ask.run(),
             Command::Listen(listen) => listen.run(),
             Command::Relay(relay) => relay.run(),
             Command::Mux(mux) => mux.run(),

@@ -1,5 +1,6 @@
 //! The subcommands, a file for each.
 
+pub mod ask;
 pub mod bench;
 pub mod connect;
 pub mod demo;

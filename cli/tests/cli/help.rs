@@ -11,6 +11,7 @@ const COMMANDS: &[&str] = &[
     "",
     "demo",
     "connect",
+    "ask",
     "listen",
     "relay",
     "mux",

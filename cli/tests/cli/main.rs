@@ -1,5 +1,6 @@
 //! Drives the real binary, the same tests on every system: the peers are the library in this process, or `npipe` again.
 
+mod ask;
 mod bench;
 mod demo;
 mod ends;
