@@ -37,6 +37,19 @@ fn every_measure_as_json_and_as_a_picture() {
     let svg = std::fs::read_to_string(&file).unwrap();
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     assert_eq!(svg.matches("<polyline").count(), 2);
+    // What the table calls them, and units as a picture can have them.
+    for row in [
+        "round trip, 64 B",
+        "connect, close",
+        "client to server",
+        "server to client",
+    ] {
+        assert!(svg.contains(row), "{row}: {svg}");
+    }
+    assert!(
+        svg.contains("\u{b5}s") && !svg.contains("us</text>"),
+        "{svg}"
+    );
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     std::fs::remove_file(file).unwrap();
 }

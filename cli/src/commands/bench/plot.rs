@@ -6,6 +6,8 @@ use super::figures::{bytes, escape, percentile, time};
 use super::results::{Results, Times};
 
 const WIDTH: f64 = 760.0;
+/// Without the throughput, which somebody else's server has none of.
+const SHORT: f64 = 386.0;
 const HEIGHT: f64 = 470.0;
 
 // The curves' field.
@@ -35,10 +37,14 @@ pub fn svg(results: &Results) -> String {
 }
 
 fn draw(svg: &mut String, results: &Results) -> std::fmt::Result {
+    let height = match results.throughput {
+        Some(_) => HEIGHT,
+        None => SHORT,
+    };
     writeln!(
         svg,
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" font-family="system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif" font-size="12" fill="#333">
-<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" font-family="system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif" font-size="12" fill="#333">
+<rect width="{WIDTH}" height="{height}" fill="#fff"/>
 <text x="{LEFT}" y="30" font-size="17" font-weight="600">npipe bench</text>
 <text x="{LEFT}" y="50" fill="#777">{}, {} {}, {} cores, npipe {}</text>"##,
         escape(&results.pipe),
@@ -53,7 +59,7 @@ fn draw(svg: &mut String, results: &Results) -> std::fmt::Result {
             ROUND_TRIP,
             format!("round trip, {}", bytes(results.round_trip.size as f64)),
         ),
-        (&results.connect, CONNECT, "connect".to_owned()),
+        (&results.connect, CONNECT, "connect, close".to_owned()),
     ];
     let scale = Scale::of(curves.iter().map(|(times, ..)| *times));
     axes(svg, &scale)?;
@@ -66,7 +72,7 @@ fn draw(svg: &mut String, results: &Results) -> std::fmt::Result {
             y - 5.5,
             x + 26.0,
             times.per_second,
-            time(times.p50)
+            micro(times.p50)
         )?;
     }
     if let Some(throughput) = &results.throughput {
@@ -81,14 +87,14 @@ fn draw(svg: &mut String, results: &Results) -> std::fmt::Result {
             bytes(throughput.block as f64)
         )?;
         for (number, (what, rate)) in [
-            ("to server", throughput.to_server_bytes_per_second),
-            ("to client", throughput.to_client_bytes_per_second),
+            ("client to server", throughput.to_server_bytes_per_second),
+            ("server to client", throughput.to_client_bytes_per_second),
         ]
         .into_iter()
         .enumerate()
         {
             let y = BOTTOM + 74.0 + 26.0 * number as f64;
-            let x = LEFT + 70.0;
+            let x = LEFT + 100.0;
             let width = (RIGHT - x - 90.0) * rate / most;
             writeln!(
                 svg,
@@ -103,11 +109,19 @@ fn draw(svg: &mut String, results: &Results) -> std::fmt::Result {
     writeln!(svg, "</svg>")
 }
 
-/// Times from bottom to top, in powers of ten.
+/// As the table has it, with the letter that a picture can show.
+fn micro(nanos: u64) -> String {
+    time(nanos).replace("us", "\u{b5}s")
+}
+
+/// Times from bottom to top, each power of ten as high as the next.
 struct Scale {
     low: f64,
     high: f64,
 }
+
+/// From one of these to one of these: as little as can be is left empty above and below.
+const STEPS: [f64; 3] = [1.0, 2.0, 5.0];
 
 impl Scale {
     fn of<'a>(curves: impl Iterator<Item = &'a Times>) -> Scale {
@@ -116,11 +130,28 @@ impl Scale {
             low = low.min(times.min.max(1) as f64);
             high = high.max(percentile(&times.all, SHARES[SHARES.len() - 1].0) as f64);
         }
-        let low = low.min(high).log10().floor();
+        let steps = || (0..12).flat_map(|power| STEPS.map(|step| step * 10_f64.powi(power)));
+        let low = steps().filter(|&step| step <= low.min(high)).last();
+        let low = low.unwrap_or(1.0);
+        let high = steps().find(|&step| step >= high && step > low);
         Scale {
-            low,
-            high: high.log10().ceil().max(low + 1.0),
+            low: low.log10(),
+            high: high.unwrap_or(low * 10.0).log10(),
         }
+    }
+
+    /// Where the lines are: at every step, or at the powers of ten where that would be too many.
+    fn lines(&self) -> impl Iterator<Item = f64> {
+        let (low, high) = (self.low - 1e-9, self.high + 1e-9);
+        let few = high - low < 3.0;
+        (0..12)
+            .flat_map(move |power| {
+                STEPS
+                    .into_iter()
+                    .filter(move |&step| few || step == 1.0)
+                    .map(move |step| step * 10_f64.powi(power))
+            })
+            .filter(move |line| (low..=high).contains(&line.log10()))
     }
 
     fn y(&self, nanos: f64) -> f64 {
@@ -137,17 +168,15 @@ fn x(share: f64) -> f64 {
 }
 
 fn axes(svg: &mut String, scale: &Scale) -> std::fmt::Result {
-    let mut exponent = scale.low;
-    while exponent <= scale.high {
-        let y = scale.y(10_f64.powf(exponent));
+    for line in scale.lines() {
+        let y = scale.y(line);
         writeln!(
             svg,
             r##"<line x1="{LEFT}" x2="{RIGHT}" y1="{y:.1}" y2="{y:.1}" stroke="#e4e4e4"/><text x="{:.1}" y="{:.1}" text-anchor="end">{}</text>"##,
             LEFT - 8.0,
             y + 4.0,
-            time(10_f64.powf(exponent) as u64)
+            micro(line as u64)
         )?;
-        exponent += 1.0;
     }
     for (share, label) in SHARES {
         let x = x(share);
@@ -181,4 +210,27 @@ fn curve(svg: &mut String, scale: &Scale, times: &Times, color: &str) -> std::fm
         write!(svg, "{:.1},{y:.1} ", x(share))?;
     }
     writeln!(svg, r##""/>"##)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_is_as_high_as_the_curves() {
+        for (min, max) in [
+            (31_000, 190_000),
+            (900, 4_200_000),
+            (1, 1),
+            (7, 9_000_000_000),
+        ] {
+            let times = Times::of(64, vec![min, max], std::time::Duration::from_secs(1));
+            let scale = Scale::of([&times].into_iter());
+            let empty = (scale.y(min as f64) - BOTTOM).abs() + (scale.y(max as f64) - TOP).abs();
+            let most = (BOTTOM - TOP) * 0.8 / (scale.high - scale.low);
+            assert!(empty <= most, "{empty} of {most} for {min} to {max}");
+            let lines: Vec<_> = scale.lines().collect();
+            assert!((1..=12).contains(&lines.len()), "{lines:?}");
+        }
+    }
 }
