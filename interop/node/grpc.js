@@ -1,8 +1,8 @@
-// @grpc/grpc-js over a Unix socket, as a server or as a client of interop/proto/talk.proto:
+// @grpc/grpc-js over a pipe, as a server or as a client of interop/proto/talk.proto:
 // node grpc.js serve|connect PATH [DEED...]
 //
-// It follows interop/go/grpc in its deeds and in what it prints. On Windows it can only be a client: grpc-js has no
-// address for a pipe, but a connection that somebody else has made will do.
+// PATH is the system's own: \\.\pipe\NAME on Windows, which grpc-js takes behind its "unix:" as well, the socket's path
+// elsewhere. It follows interop/go/grpc in its deeds and in what it prints.
 'use strict';
 
 const path = require('path');
