@@ -104,7 +104,9 @@ impl Doctor {
         if let Ok(id) = stream.peer_pid() {
             let user = stream
                 .peer_identity()
-                .map(|user| format!(", of {}", look::identity(&user)))
+                .ok()
+                .and_then(|user| look::account(&user))
+                .map(|user| format!(", of {user}"))
                 .unwrap_or_default();
             report.good(format!("the server is {}{user}", look::process(id)))?;
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::address::pipe_name;
 use crate::failure::{self, Failure};
-use crate::look::{self, Look, Place, Process, mode_word};
+use crate::look::{self, Account, Look, Place, Process, mode_word};
 use crate::options::Dial;
 use crate::say::{self, plain};
 use crate::stdout::print;
@@ -23,7 +23,7 @@ is an open, takes an instance, and the server sees a client come and go.
 JSON: name, address, state (live, stale, absent, unknown, not-a-socket),
 connected, mode (byte, message), instances, max_instances, input_buffer_size,
 output_buffer_size, owner, permissions, server_pid, server_program, server_user;
-null is unknown.";
+null is unknown. A user is {uid, name}, on Windows {sid, name}.";
 
 /// Show all that is known of one pipe
 #[derive(Debug, Args)]
@@ -57,11 +57,11 @@ struct Known {
     max_instances: Option<u32>,
     input_buffer_size: Option<u32>,
     output_buffer_size: Option<u32>,
-    owner: Option<String>,
+    owner: Option<Account>,
     permissions: Option<String>,
     server_pid: Option<u32>,
     server_program: Option<String>,
-    server_user: Option<String>,
+    server_user: Option<Account>,
 }
 
 impl Info {
@@ -133,7 +133,7 @@ impl Known {
             mode: look.mode.map(mode_word),
             instances: look.instances,
             max_instances: look.max_instances,
-            owner: look.owner.map(|owner| owner.to_string()),
+            owner: look.owner.map(Account::User),
             permissions: look.permissions.map(|bits| format!("{bits:04o}")),
             ..Known::default()
         };
@@ -159,14 +159,18 @@ impl Known {
             self.output_buffer_size = info.output_buffer_size();
         }
         if let Ok(security) = stream.security_descriptor() {
-            self.owner = self.owner.take().or_else(|| owner(&security));
+            let sid = || {
+                let sid = owner(&security)?;
+                Some(Account::Sid { sid, name: None })
+            };
+            self.owner = self.owner.take().or_else(sid);
             self.permissions = Some(security);
         }
         if let Ok(id) = stream.peer_pid() {
             self.set_server(Some(look::process(id)));
         }
         if let Ok(identity) = stream.peer_identity() {
-            self.server_user = Some(look::identity(&identity));
+            self.server_user = look::account(&identity);
         }
     }
 
@@ -180,6 +184,7 @@ impl Known {
             Some(most) => format!("{instances} of {most}"),
             None => instances.to_string(),
         });
+        let text = |account: Option<&Account>| account.map(Account::to_string);
         let rows = [
             ("name", Some(self.name.clone())),
             ("address", Some(self.address.clone())),
@@ -188,10 +193,10 @@ impl Known {
             ("instances", instances),
             ("buffer to server", bytes(self.input_buffer_size)),
             ("buffer to client", bytes(self.output_buffer_size)),
-            ("owner", self.owner.clone()),
+            ("owner", text(self.owner.as_ref())),
             ("permissions", self.permissions.clone()),
             ("server", server),
-            ("server's user", self.server_user.clone()),
+            ("server's user", text(self.server_user.as_ref())),
         ];
         rows.into_iter()
             .filter_map(|(what, value)| Some(format!("{what:<18}{}\n", plain(&value?))))

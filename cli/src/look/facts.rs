@@ -3,6 +3,7 @@
 use std::fmt;
 
 use npipe::PipeMode;
+use serde::Serialize;
 
 /// What is at a pipe's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +46,36 @@ impl Look {
 }
 
 /// Somebody's account, on Unix.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct User {
+    #[serde(rename = "uid")]
     pub id: u32,
     pub name: Option<String>,
+}
+
+/// Anybody's account. In JSON `{"uid": …, "name": …}`, on Windows `{"sid": …, "name": …}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Account {
+    #[cfg_attr(windows, allow(dead_code))]
+    User(User),
+    Sid {
+        sid: String,
+        name: Option<String>,
+    },
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Account::User(user) => user.fmt(f),
+            Account::Sid {
+                sid,
+                name: Some(name),
+            } => write!(f, "{name} ({sid})"),
+            Account::Sid { sid, name: None } => f.write_str(sid),
+        }
+    }
 }
 
 impl fmt::Display for User {
@@ -74,4 +101,11 @@ impl fmt::Display for Process {
             None => write!(f, "process {}", self.id),
         }
     }
+}
+
+/// Who serves a pipe, and who that belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub process: Process,
+    pub user: Option<User>,
 }

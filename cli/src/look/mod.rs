@@ -1,17 +1,21 @@
 //! What can be seen of a pipe without opening it: an open would take an instance away from a client.
 
+mod changes;
 mod facts;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use npipe::{PeerIdentity, PipeMode, PipeName, PipeState};
 
-pub use facts::{Look, Place, Process};
+pub use changes::Changes;
+pub use facts::{Account, Look, Place, Process, Server, User};
 #[cfg(unix)]
 use unix as system;
 #[cfg(unix)]
@@ -40,12 +44,34 @@ pub fn process(id: u32) -> Process {
 }
 
 /// Who is at the other end, as well as it can be said.
-pub fn identity(identity: &PeerIdentity) -> String {
+pub fn account(identity: &PeerIdentity) -> Option<Account> {
     #[cfg(unix)]
     if let Some(id) = identity.uid() {
-        return unix::user(id).to_string();
+        return Some(Account::User(unix::user(id)));
     }
-    identity.to_string()
+    Some(Account::Sid {
+        sid: identity.sid()?.to_owned(),
+        name: identity.account().map(str::to_owned),
+    })
+}
+
+/// Who serves each of these sockets, without connecting to any: on Linux, and of the processes that this user may look
+/// at. Elsewhere only a connection tells.
+#[cfg_attr(windows, allow(unused_variables))]
+pub fn servers(paths: &[&Path]) -> HashMap<PathBuf, Server> {
+    #[cfg(unix)]
+    return unix::servers(paths);
+    #[cfg(windows)]
+    HashMap::new()
+}
+
+/// Who owns a pipe's file, on Unix.
+#[cfg_attr(windows, allow(unused_variables))]
+pub fn owner(path: &Path) -> Option<User> {
+    #[cfg(unix)]
+    return unix::owner(path);
+    #[cfg(windows)]
+    None
 }
 
 pub fn mode_word(mode: PipeMode) -> &'static str {
@@ -53,4 +79,12 @@ pub fn mode_word(mode: PipeMode) -> &'static str {
         PipeMode::Byte => "byte",
         PipeMode::Message => "message",
     }
+}
+
+/// Who we are, on Unix.
+pub fn current_user() -> Option<User> {
+    #[cfg(unix)]
+    return Some(unix::me());
+    #[cfg(windows)]
+    None
 }

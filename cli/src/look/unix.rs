@@ -1,6 +1,6 @@
 //! Sockets as files, and on Linux the kernel's list of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use npipe::{PipeMode, PipeName};
 
-use super::facts::{Look, Place, Process, User};
+use super::facts::{Look, Place, Process, Server, User};
 
 pub fn look_closer(name: &PipeName, look: &mut Look) {
     let path = name.os_path();
@@ -26,7 +26,7 @@ pub fn look_closer(name: &PipeName, look: &mut Look) {
     if let Some(socket) = sockets().into_iter().find(|socket| socket.path == path) {
         look.place = Place::Live;
         look.mode = socket.mode;
-        look.server = holder(socket.inode);
+        look.server = holders(&[socket.inode]).pop().map(|(_, process)| process);
     }
 }
 
@@ -71,10 +71,17 @@ fn listening(line: &[u8]) -> Option<Socket> {
     })
 }
 
-/// The process that has a socket open, among those that this user may look at.
-fn holder(inode: u64) -> Option<Process> {
-    let wanted = PathBuf::from(format!("socket:[{inode}]"));
-    for process in fs::read_dir("/proc").ok()?.flatten() {
+/// The first process that has each of these sockets open, among those that this user may look at.
+fn holders(inodes: &[u64]) -> Vec<(u64, Process)> {
+    let mut wanted: HashMap<PathBuf, u64> = inodes
+        .iter()
+        .map(|&inode| (PathBuf::from(format!("socket:[{inode}]")), inode))
+        .collect();
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        if wanted.is_empty() {
+            break;
+        }
         let name = process.file_name();
         let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
@@ -82,17 +89,37 @@ fn holder(inode: u64) -> Option<Process> {
         let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else {
             continue;
         };
-        let holds = descriptors
-            .flatten()
-            .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|link| link == wanted));
-        if holds {
-            return Some(Process {
-                id,
-                program: program(id),
-            });
+        for descriptor in descriptors.flatten() {
+            let Ok(link) = fs::read_link(descriptor.path()) else {
+                continue;
+            };
+            if let Some(inode) = wanted.remove(&link) {
+                let program = program(id);
+                found.push((inode, Process { id, program }));
+            }
         }
     }
-    None
+    found
+}
+
+pub fn servers(paths: &[&Path]) -> HashMap<PathBuf, Server> {
+    let mut sockets = sockets();
+    sockets.retain(|socket| paths.contains(&socket.path.as_path()));
+    let inodes: Vec<_> = sockets.iter().map(|socket| socket.inode).collect();
+    let holders: HashMap<_, _> = holders(&inodes).into_iter().collect();
+    sockets
+        .into_iter()
+        .filter_map(|socket| {
+            let process = holders.get(&socket.inode)?.clone();
+            let user = owner(Path::new(&format!("/proc/{}", process.id)));
+            Some((socket.path, Server { process, user }))
+        })
+        .collect()
+}
+
+pub fn owner(path: &Path) -> Option<User> {
+    let file = fs::symlink_metadata(path).ok()?;
+    Some(user(file.uid()))
 }
 
 pub fn program(id: u32) -> Option<String> {
