@@ -1,4 +1,4 @@
-//! The project's chores, one file each: `cargo xtask lab`, `demo`, `test`, `check`, `bench`.
+//! The project's chores, one file each: `cargo xtask lab`, `demo`, `test`, `check`, `soak`, `bench`.
 
 mod bench;
 mod check;
@@ -8,6 +8,7 @@ mod house;
 mod lab;
 mod place;
 mod process;
+mod soak;
 mod test;
 mod toolchain;
 mod ui;
@@ -15,7 +16,7 @@ mod wine;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use place::Place;
 
@@ -28,6 +29,8 @@ usage: cargo xtask CHORE
   test             all tests, here and on Windows under Wine, with .NET at the other end
   house            the rules of the house that no compiler knows: imports, length of files, unsafe
   check            those; formatting, lints, docs, and a type check for the other systems
+  soak [N]         a million clients that write and leave, and the like, or N: what goes wrong once in a million
+  soak --windows   the same on Windows, a fiftieth of it: Wine
   bench            npipe beside others, measured: --list shows the rows, --quick only tries
   bench --windows  the same on Windows: Wine
   bench draw       FILE.svg FILE.json...: a picture of what was measured
@@ -57,6 +60,8 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["test"] => test::run(&place),
         ["house"] => check::house(&place),
         ["check"] => check::run(&place),
+        ["soak", "--windows", count @ ..] => soak::run_windows(&place, times(count)?),
+        ["soak", count @ ..] => soak::run(&place, times(count)?),
         ["bench", "draw", rest @ ..] => bench::draw(&place, rest),
         ["bench", "--windows", rest @ ..] => bench::run_windows(&place, rest),
         ["bench", rest @ ..] => bench::run(&place, rest),
@@ -65,5 +70,14 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         _ => bail!("there is no such chore: {}\n\n{USAGE}", arguments.join(" ")),
+    }
+}
+
+/// How often something is done: a million times unless said.
+fn times(said: &[&str]) -> Result<u64> {
+    match said {
+        [] => Ok(1_000_000),
+        [count] => count.parse().with_context(|| format!("no number: {count}")),
+        _ => bail!("one number, or none"),
     }
 }
