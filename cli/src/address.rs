@@ -3,18 +3,22 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::time::{Duration, Instant};
+use std::io::{self, ErrorKind};
+use std::net::ToSocketAddrs;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use npipe::PipeName;
+use npipe::{CancelToken, ConnectOptions, PipeName, PipeStream};
 
 use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::mux::keeper::Keeper;
 use crate::options::{Carry, Dial};
 use crate::program::Program;
+use crate::tcp;
+use crate::threads::STACK;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -166,21 +170,73 @@ impl fmt::Display for Address {
 
 impl Address {
     /// Goes there, for what is to be copied.
-    pub fn dial(&self, how: &Dial, carry: &Carry) -> failure::Result<End> {
+    pub fn dial(&self, how: &Dial, carry: &Carry, errand: &Errand) -> failure::Result<End> {
+        let has_left = || errand.client.is_some_and(End::has_left);
         match self {
             Address::Pipe(name) | Address::Unix(name) => {
                 let options = how.options().access(carry.access.into());
-                let stream = options.connect(name).map_err(|e| Failure::pipe(&e))?;
-                Ok(End::Pipe(stream))
+                let stream = match errand.client {
+                    Some(client) if how.may_take_long() => connect_for(client, name, options),
+                    _ => options.connect(name),
+                };
+                match stream {
+                    Ok(stream) => Ok(End::Pipe(stream)),
+                    // The client has left, and there is nobody to tell.
+                    Err(e) if e.kind() == ErrorKind::ConnectionAborted => {
+                        Err(Failure::silent(failure::IO))
+                    }
+                    Err(e) => Err(Failure::pipe(&e)),
+                }
             }
-            Address::Tcp(place) => dial_tcp(place, how).map(End::Tcp),
-            Address::Assuan(file) => dial_assuan(file, how).map(End::Tcp),
-            Address::Exec(program) => program.start().map(End::Program),
+            Address::Tcp(place) => tcp::dial(place, how, has_left).map(End::Tcp),
+            Address::Assuan(file) => tcp::dial_assuan(file, how, has_left).map(End::Tcp),
+            Address::Exec(program) => {
+                let environment = errand.client.map(End::environment).unwrap_or_default();
+                program.start(&environment, errand.grace).map(End::Program)
+            }
             Address::Mux(keeper) => keeper.dial(carry.message.is_some()).map(End::Mux),
             Address::Stdio => End::stdio(carry.message),
         }
     }
 }
+
+/// On whose behalf somebody goes to an address.
+#[derive(Debug, Default)]
+pub struct Errand<'a> {
+    pub client: Option<&'a End>,
+    /// How long a program may go on once the client has gone. None: as long as it likes.
+    pub grace: Option<Duration>,
+}
+
+/// Connects for as long as the client is there.
+fn connect_for(client: &End, name: &OsStr, options: ConnectOptions) -> io::Result<PipeStream> {
+    // Most often there is nothing to wait for.
+    match options.clone().timeout(AT_ONCE).connect(name) {
+        Err(e) if e.kind() == ErrorKind::TimedOut => {}
+        done => return done,
+    }
+    let token = CancelToken::new();
+    let cancel = token.clone();
+    let (done, waiting) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let watch = move || {
+            while waiting.recv_timeout(tcp::LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if client.has_left() {
+                    return cancel.cancel();
+                }
+            }
+        };
+        thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, watch)?;
+        let connected = options.cancel(&token).connect(name);
+        drop(done);
+        connected
+    })
+}
+
+/// How long it is tried before anybody watches the client.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 impl Address {
     /// Whether whoever goes `there` comes to a listener here, as far as names and numbers tell.
@@ -198,7 +254,8 @@ impl Address {
             }
             (Address::Tcp(one), Address::Tcp(other)) => {
                 let addresses = |place: &str| place.to_socket_addrs().into_iter().flatten();
-                addresses(one).any(|one| addresses(other).any(|other| is_reached_by(one, other)))
+                addresses(one)
+                    .any(|one| addresses(other).any(|other| tcp::is_reached_by(one, other)))
             }
             (one, other) => *one == Address::Stdio && *other == Address::Stdio,
         }
@@ -222,124 +279,6 @@ fn is_same_pipe(one: &PipeName, other: &PipeName) -> bool {
         })
     };
     one == other || place(one).is_some_and(|one| place(other) == Some(one))
-}
-
-fn is_reached_by(listener: SocketAddr, goal: SocketAddr) -> bool {
-    // Port 0 is any that is free.
-    if listener.port() != goal.port() || goal.port() == 0 {
-        return false;
-    }
-    // An address of this machine is one that a socket can have.
-    listener.ip() == goal.ip()
-        || (listener.ip().is_unspecified() && UdpSocket::bind((goal.ip(), 0)).is_ok())
-}
-
-/// TCP has no event for a server that comes.
-const TCP_RETRY: Duration = Duration::from_millis(50);
-
-/// libassuan's stand-in for a socket: a file with a port, a line end, and sixteen bytes that the server wants first.
-fn dial_assuan(file: &OsStr, how: &Dial) -> failure::Result<TcpStream> {
-    let what = || format!("connect assuan:{}", file.to_string_lossy());
-    let secret = std::fs::read(file).map_err(|e| match e.kind() {
-        ErrorKind::NotFound => Failure::new(
-            failure::NO_SUCH_PIPE,
-            format!("{}: there is no such file; start gpg-agent, `gpgconf --list-dirs` shows where it is", what()),
-        ),
-        _ => Failure::io(what(), &e).advise("give a file that you may read"),
-    })?;
-    let split = secret.iter().position(|&byte| byte == b'\n');
-    let port = split.and_then(|at| {
-        std::str::from_utf8(&secret[..at])
-            .ok()?
-            .trim()
-            .parse::<u16>()
-            .ok()
-    });
-    let (Some(at), Some(port)) = (split, port) else {
-        return Err(Failure::new(
-            failure::IO,
-            format!(
-                "{}: the file does not begin with a port; give the one that gpg-agent made",
-                what()
-            ),
-        ));
-    };
-    let mut stream = dial_tcp(&format!("127.0.0.1:{port}"), how)?;
-    stream
-        .write_all(&secret[at + 1..])
-        .map_err(|e| Failure::io(what(), &e))?;
-    Ok(stream)
-}
-
-fn dial_tcp(place: &str, how: &Dial) -> failure::Result<TcpStream> {
-    let what = || format!("connect tcp:{place}");
-    let until = how
-        .timeout()
-        .0
-        .and_then(|time| Instant::now().checked_add(time));
-    loop {
-        let error = match attempt_tcp(place, until) {
-            Ok(stream) => {
-                // What passes here is as interactive as a pipe is.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(error) => error,
-        };
-        let refused = error.kind() == ErrorKind::ConnectionRefused;
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        if refused && how.wait && left.is_none_or(|left| !left.is_zero()) {
-            std::thread::sleep(left.map_or(TCP_RETRY, |left| left.min(TCP_RETRY)));
-            continue;
-        }
-        return Err(match error.kind() {
-            ErrorKind::ConnectionRefused if how.wait => Failure::new(
-                failure::TIMED_OUT,
-                format!(
-                    "{}: no server came within {}; give it longer with --timeout",
-                    what(),
-                    how.timeout()
-                ),
-            ),
-            ErrorKind::ConnectionRefused => Failure::new(
-                failure::NO_SUCH_PIPE,
-                format!(
-                    "{}: nothing listens there; start its server first, or wait for it with --wait",
-                    what()
-                ),
-            ),
-            ErrorKind::TimedOut => Failure::new(
-                failure::TIMED_OUT,
-                format!(
-                    "{}: no answer within {}; give it longer with --timeout",
-                    what(),
-                    how.timeout()
-                ),
-            ),
-            _ => Failure::io(what(), &error).advise("see that host and port are right"),
-        });
-    }
-}
-
-fn attempt_tcp(place: &str, until: Option<Instant>) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, "this host has no address");
-    for address in place.to_socket_addrs()? {
-        let attempt = match until {
-            // No time at all is refused by the system: one attempt is always made.
-            Some(until) => TcpStream::connect_timeout(
-                &address,
-                until
-                    .saturating_duration_since(Instant::now())
-                    .max(Duration::from_millis(1)),
-            ),
-            None => TcpStream::connect(address),
-        };
-        match attempt {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 #[cfg(test)]

@@ -41,6 +41,10 @@ const MAYBE_THE_END: Option<Duration> = if cfg!(unix) {
 /// How long nothing follows once both sides have sent one. It is long, because a server may take its time to answer.
 const SURELY_THE_END: Duration = Duration::from_secs(2);
 
+/// How long a TCP client that has ended its side is waited for where the far side cannot be told: nobody can tell whether it
+/// still wants an answer, and a server of one client serves nobody else meanwhile.
+const MAYBE_GONE: Duration = Duration::from_secs(5);
+
 /// How often one looks whether an end that has only half closed has gone: no event says so.
 const LOOK: Duration = Duration::from_millis(20);
 const SELDOM: Duration = Duration::from_millis(500);
@@ -77,6 +81,8 @@ pub struct Terms {
     pub exit_on_eof: bool,
     /// `R` is down, from the far side; `W` is up.
     pub ways: Ways,
+    /// Once the near side has ended, the connection ends so long after the last byte came from the far side.
+    pub linger: Option<Duration>,
 }
 
 /// What became of one way.
@@ -324,8 +330,29 @@ impl Couple {
         if let Err(error) = self.far.wait_drained() {
             lock(&lane.failure).get_or_insert_with(|| Failure::pipe(&error));
         }
-        self.down.emptying.store(true, Ordering::SeqCst);
-        self.stop(Way::Down, LAST_OUTPUT);
+        self.finish_emptying(Way::Down);
+    }
+
+    /// Ends `way` once what has come already has passed.
+    fn finish_emptying(&self, way: Way) {
+        let (_, _, lane) = self.parts(way);
+        lane.emptying.store(true, Ordering::SeqCst);
+        self.stop(way, LAST_OUTPUT);
+    }
+
+    /// How long the other way may be quiet once `way` has ended. None: for ever.
+    fn linger(&self, way: Way, half_close: HalfClose) -> Option<Duration> {
+        let maybe_gone = half_close == HalfClose::Impossible && matches!(self.near, End::Tcp(_));
+        match way {
+            Way::Up if maybe_gone => self.terms.linger.or(Some(MAYBE_GONE)),
+            Way::Up => self.terms.linger,
+            Way::Down => None,
+        }
+    }
+
+    fn passed(&self, way: Way) -> u64 {
+        let (_, _, lane) = self.parts(way);
+        lane.bytes.load(Ordering::Relaxed)
     }
 
     /// `way` has ended. Ends the other one too, when the time for that has come.
@@ -337,6 +364,8 @@ impl Couple {
             return;
         }
         let mut look = LOOK;
+        let linger = self.linger(way, half_close);
+        let mut quiet = Quiet::from_now(self.passed(other));
         loop {
             if way == Way::Down && self.draining.load(Ordering::SeqCst) {
                 self.await_end(other, Duration::MAX);
@@ -347,7 +376,10 @@ impl Couple {
                     _ if sink.is_idle_terminal() => Duration::ZERO,
                     // What comes through a feed is the next client's.
                     _ if sink.reads_for_ever() => LAST_INPUT,
-                    HalfClose::Done => LINGER,
+                    HalfClose::Done => match sink.grace() {
+                        Some(grace) => grace,
+                        None => Duration::MAX,
+                    },
                     HalfClose::Impossible => Duration::ZERO,
                 };
                 self.end(other, grace);
@@ -360,12 +392,17 @@ impl Couple {
                 self.stop(other, Duration::ZERO);
                 return;
             }
-            if source.is_own() {
-                // It never tells more than it has.
-                self.await_end(other, Duration::MAX);
+            let left = match linger {
+                Some(linger) => quiet.left(self.passed(other), linger),
+                None => Duration::MAX,
+            };
+            if left.is_zero() {
+                self.finish_emptying(other);
                 return;
             }
-            if self.await_end(other, look) {
+            // Our own stdio never tells more than it has.
+            let step = if source.is_own() { Duration::MAX } else { look };
+            if self.await_end(other, step.min(left)) {
                 return;
             }
             look = (look * 2).min(SELDOM);
@@ -455,6 +492,29 @@ impl Couple {
             }
             seen = now;
         }
+    }
+}
+
+/// How long nothing has passed.
+struct Quiet {
+    passed: u64,
+    since: Instant,
+}
+
+impl Quiet {
+    fn from_now(passed: u64) -> Quiet {
+        Quiet {
+            passed,
+            since: Instant::now(),
+        }
+    }
+
+    /// How much is left of `time`.
+    fn left(&mut self, passed: u64, time: Duration) -> Duration {
+        if passed != self.passed {
+            *self = Quiet::from_now(passed);
+        }
+        time.saturating_sub(self.since.elapsed())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::mux::keeper::Keeper;
 use crate::options::Patience;
 use crate::say;
 use crate::signals::Guarded;
+use crate::tcp;
 use crate::threads::STACK;
 
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl Door {
             }
             Door::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
-                let _ = stream.set_nodelay(true);
+                tcp::prepare(&stream);
                 Ok(End::Tcp(stream))
             }
             Door::Mux(keeper) => Ok(End::Mux(keeper.accept())),
@@ -173,13 +174,13 @@ impl Door {
 /// A client, and its server, which `dial` goes to. One that comes through a program is told what that comes to.
 pub fn meet(
     mut near: End,
-    dial: impl FnOnce() -> failure::Result<End>,
+    dial: impl FnOnce(&End) -> failure::Result<End>,
 ) -> failure::Result<(End, End)> {
     let told = |e: io::Error| Failure::io("mux", &e);
     if let End::Mux(channel) = &mut near {
         channel.greet().map_err(told)?;
     }
-    let dialled = dial();
+    let dialled = dial(&near);
     if let End::Mux(channel) = &near {
         match &dialled {
             Ok(far) => channel.opened(far.has_messages()).map_err(told)?,

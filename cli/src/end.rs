@@ -13,6 +13,7 @@ use crate::options::Framing;
 use crate::program::Running;
 use crate::stdin::{self, BUFFER, Feed};
 use crate::stdout::Output;
+use crate::tcp;
 
 /// One thread may read from it while another writes.
 #[derive(Debug)]
@@ -196,16 +197,24 @@ impl End {
     }
 
     /// Whether the whole other side has gone, so that nothing written can arrive any more. For a TCP socket this is
-    /// known only after the end of what comes from there.
+    /// asked only after the end of what comes from there.
     pub fn is_gone(&self) -> bool {
         match self {
             // What cannot be known is not held against it.
             End::Pipe(stream) => !stream.is_connected().unwrap_or(true),
             // Writing nothing sends nothing, and fails where writing something would have to.
-            End::Tcp(stream) => { stream }.write(&[]).is_err(),
+            End::Tcp(stream) => { stream }.write(&[]).is_err() || tcp::is_abandoned(stream),
             End::Program(program) => program.has_ended(),
             End::Mux(channel) => channel.is_gone(),
             End::Own(_) => false,
+        }
+    }
+
+    /// Whether a client, of which nothing has been read, has gone.
+    pub fn has_left(&self) -> bool {
+        match self {
+            End::Tcp(stream) => tcp::has_left(stream),
+            _ => self.is_gone(),
         }
     }
 
@@ -251,7 +260,11 @@ impl End {
                 channel.stop_reading(grace);
                 true
             }
-            End::Program(_) | End::Own(_) => false,
+            End::Program(program) => {
+                program.stop();
+                true
+            }
+            End::Own(_) => false,
         }
     }
 
@@ -291,6 +304,33 @@ impl End {
                 drained => drained,
             },
             _ => Ok(()),
+        }
+    }
+
+    /// What a program is told of whoever it serves here.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let End::Pipe(stream) = self else {
+            return Vec::new();
+        };
+        let mut told = vec![("NPIPE_NAME", stream.local_addr().to_string())];
+        told.extend(
+            stream
+                .peer_pid()
+                .ok()
+                .map(|id| ("NPIPE_PEER_PID", id.to_string())),
+        );
+        if let Ok(peer) = stream.peer_identity() {
+            told.extend(peer.uid().map(|id| ("NPIPE_PEER_UID", id.to_string())));
+            told.extend(peer.sid().map(|id| ("NPIPE_PEER_SID", id.to_string())));
+        }
+        told
+    }
+
+    /// How long this may go on once the other end has gone, and it has been told so.
+    pub fn grace(&self) -> Option<Duration> {
+        match self {
+            End::Program(program) => program.grace(),
+            _ => Some(Duration::from_secs(1)),
         }
     }
 

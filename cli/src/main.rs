@@ -24,6 +24,7 @@ mod sibling;
 mod signals;
 mod stdin;
 mod stdout;
+mod tcp;
 mod threads;
 mod transfer;
 

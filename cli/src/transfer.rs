@@ -13,7 +13,7 @@ use crate::say;
 #[derive(Clone, Debug, Args)]
 pub struct Transfer {
     /// End once the peer has read all of stdin
-    #[arg(long)]
+    #[arg(long, conflicts_with = "linger")]
     pub exit_on_eof: bool,
 
     #[command(flatten)]
@@ -29,6 +29,7 @@ impl Transfer {
         let terms = Terms {
             exit_on_eof: self.exit_on_eof,
             ways: self.carry.access,
+            linger: self.carry.linger,
         };
         let outcome = couple(near, far, terms, progress.as_ref().map(Progress::watch))?;
         drop(progress);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::address::Address;
+use crate::address::{Address, Errand};
 use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::options::Dial;
@@ -40,7 +40,7 @@ impl Connect {
             ));
         }
         let carry = &self.transfer.carry;
-        let far = self.name.dial(&self.dial, carry)?;
+        let far = self.name.dial(&self.dial, carry, &Errand::default())?;
         if carry.message.is_some() && !far.has_messages() {
             let what = match far {
                 End::Pipe(_) => "a byte pipe, which has no messages",

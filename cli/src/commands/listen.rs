@@ -1,6 +1,7 @@
 //! `npipe listen NAME`: a server whose clients get stdin and stdout, an echo, or a program.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::Args;
 use npipe::Direction;
@@ -37,12 +38,12 @@ pub struct Listen {
     keep: bool,
 
     /// Send back what comes, to any number of clients at once
-    #[arg(long, conflicts_with_all = ["exec", "exit_on_eof", "progress", "access"])]
+    #[arg(long, conflicts_with_all = ["exec", "exit_on_eof", "progress", "access", "linger"])]
     echo: bool,
 
     /// Run a command for each client, any number at once
     #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true)]
-    #[arg(conflicts_with_all = ["exit_on_eof", "progress", "access"])]
+    #[arg(conflicts_with_all = ["exit_on_eof", "progress", "access", "linger"])]
     exec: Option<Vec<OsString>>,
 
     /// How long to wait for a client: 500ms, 5s, 2m, none
@@ -77,8 +78,10 @@ impl Listen {
             return door.serve(self.timeout, echo);
         }
         if let Some(words) = self.exec {
-            let program = Program::new(words);
-            let run = move |client, number| run_program(&program, client, number);
+            let program = Program::of_words(words)
+                .map_err(|wrong| Failure::usage(format!("listen --exec: {wrong}")))?;
+            let grace = self.serve.grace.0;
+            let run = move |client, number| run_program(&program, grace, client, number);
             return door.serve(self.timeout, run);
         }
         if self.keep {
@@ -132,9 +135,9 @@ fn echo(client: End, number: u64) {
     }
 }
 
-fn run_program(program: &Program, client: End, number: u64) {
+fn run_program(program: &Program, grace: Option<Duration>, client: End, number: u64) {
     let run = || {
-        let running = program.start()?;
+        let running = program.start(&client.environment(), grace)?;
         say::detail(format_args!("client {number} has process {}", running.id()));
         couple(client, End::Program(running), Terms::default(), None)
     };

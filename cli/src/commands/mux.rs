@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use npipe::Direction;
 
-use crate::address::Address;
+use crate::address::{Address, Errand};
 use crate::couple::{Outcome, Terms, couple};
 use crate::door::{Door, meet};
 use crate::end::End;
@@ -85,6 +85,7 @@ impl Mux {
             progress: false,
             access: self.access,
             message: None,
+            linger: None,
         }
     }
 
@@ -100,8 +101,13 @@ impl Mux {
             let (mux, busy) = (mux.clone(), busy.clone());
             let client = move || {
                 let run = || {
-                    let (near, far) =
-                        meet(End::Mux(channel), || mux.to.dial(&mux.dial, &mux.carry()))?;
+                    let (near, far) = meet(End::Mux(channel), |client| {
+                        let errand = Errand {
+                            client: Some(client),
+                            grace: mux.serve.grace.0,
+                        };
+                        mux.to.dial(&mux.dial, &mux.carry(), &errand)
+                    })?;
                     couple(near, far, terms, None)
                 };
                 match run() {

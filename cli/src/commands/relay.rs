@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use npipe::Direction;
 
-use crate::address::Address;
+use crate::address::{Address, Errand};
 use crate::couple::{Outcome, Terms, Watch, Way, couple};
 use crate::door::{Door, meet};
 use crate::end::End;
@@ -145,8 +145,12 @@ impl Relay {
         }
     }
 
-    fn dial(&self, there: &Address) -> failure::Result<End> {
-        there.dial(&self.dial, &self.carry)
+    fn dial(&self, there: &Address, client: Option<&End>) -> failure::Result<End> {
+        let errand = Errand {
+            client,
+            grace: self.serve.grace.0,
+        };
+        there.dial(&self.dial, &self.carry, &errand)
     }
 }
 
@@ -154,8 +158,8 @@ impl Copier {
     fn run(self) -> failure::Result {
         let Some(door) = self.relay.door()? else {
             // The server first: a program is run only if there is somebody for it to talk to.
-            let far = self.relay.dial(&self.relay.to)?;
-            let near = self.relay.dial(&self.relay.from)?;
+            let far = self.relay.dial(&self.relay.to, None)?;
+            let near = self.relay.dial(&self.relay.from, None)?;
             return self.copy(near, far, 1)?.into_result();
         };
         if let Address::Mux(keeper) = &self.relay.to {
@@ -165,7 +169,7 @@ impl Copier {
             let client = door.accept().map_err(|e| door.failure(&e))?;
             // There is one stdio, and it has its client.
             drop(door);
-            let stdio = self.relay.dial(&self.relay.to)?;
+            let stdio = self.relay.dial(&self.relay.to, None)?;
             return self.copy(client, stdio, 1)?.into_result();
         }
         door.serve(Patience(None), move |client, number| {
@@ -184,6 +188,7 @@ impl Copier {
         }
         let terms = Terms {
             ways: self.relay.carry.access,
+            linger: self.relay.carry.linger,
             ..Terms::default()
         };
         let watch = self.watches.as_ref().map(|watches| watches.open(number));
@@ -201,8 +206,8 @@ impl Copier {
             if near.leads_to_this_process() {
                 return Err(self.relay.leads_back());
             }
-            let (near, far) = meet(near, || {
-                let far = self.relay.dial(&self.relay.to)?;
+            let (near, far) = meet(near, |near| {
+                let far = self.relay.dial(&self.relay.to, Some(near))?;
                 if far.leads_to_this_process() {
                     return Err(self.relay.leads_back());
                 }
@@ -221,6 +226,11 @@ impl Copier {
                 say::detail(format_args!(
                     "client {number} is done: {} bytes there, {} back",
                     outcome.up.bytes, outcome.down.bytes
+                ));
+            }
+            Err(failure) if failure.line().is_empty() => {
+                say::detail(format_args!(
+                    "client {number} has left, and is dialled for no more"
                 ));
             }
             Err(failure) => say::error(format_args!("client {number}: {}", failure.line())),

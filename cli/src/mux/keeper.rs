@@ -16,6 +16,9 @@ use crate::say;
 /// One that died sooner is left until a client wants it: else it could be started for ever.
 const LIVED: Duration = Duration::from_secs(1);
 
+/// How long the program may go on once the relay has no more use for it.
+const GRACE: Option<Duration> = Some(Duration::from_secs(5));
+
 /// Where clients come from there, a program that dies is started again after so long, and longer each time.
 const BREATH: Duration = Duration::from_millis(250);
 const LONGEST_BREATH: Duration = Duration::from_secs(30);
@@ -131,7 +134,7 @@ impl Kept {
     }
 
     fn start(&self, role: Role) -> failure::Result<Arc<Session>> {
-        let running = self.program.start()?;
+        let running = self.program.start(&[], GRACE)?;
         say::detail(format_args!("mux: process {} is started", running.id()));
         Session::start(End::Program(running), role).map(Arc::new)
     }

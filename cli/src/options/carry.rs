@@ -1,7 +1,11 @@
 //! What is copied of a connection, which way, in which form.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use npipe::Access;
+
+use super::amounts::duration;
 
 /// Which ways a pipe is opened for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -39,6 +43,15 @@ pub struct Carry {
     /// Show bytes, rate and time on stderr
     #[arg(long)]
     pub progress: bool,
+
+    /// After the end of input, end this long after the last byte
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration,
+        allow_hyphen_values = true
+    )]
+    pub linger: Option<Duration>,
 
     /// Read, write or both, seen from here: r, w, rw
     #[arg(

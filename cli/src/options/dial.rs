@@ -29,13 +29,18 @@ pub struct Dial {
 }
 
 /// As long as a person waits for an answer before they wonder.
-const TIMEOUT: Patience = Patience(Some(Duration::from_secs(2)));
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Dial {
     /// What was said; else whoever waits for a server waits until it comes.
     pub fn timeout(&self) -> Patience {
         self.timeout
-            .unwrap_or(if self.wait { Patience(None) } else { TIMEOUT })
+            .unwrap_or(Patience((!self.wait).then_some(TIMEOUT)))
+    }
+
+    /// Whether whoever wants the connection may have gone before it is there.
+    pub fn may_take_long(&self) -> bool {
+        self.timeout().0.is_none_or(|time| time > 2 * TIMEOUT)
     }
 
     pub fn options(&self) -> ConnectOptions {

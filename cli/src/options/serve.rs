@@ -3,6 +3,8 @@
 use clap::Args;
 use npipe::{ListenOptions, Security};
 
+use super::amounts::Patience;
+
 /// How to be a server.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
@@ -11,8 +13,18 @@ pub struct Serve {
     pub security: Security,
 
     /// Serve at most N clients at once; others wait
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clients, allow_hyphen_values = true)]
     pub max_clients: Option<u32>,
+
+    /// End a program this long after its client [default: 5s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        hide_default_value = true
+    )]
+    #[arg(allow_hyphen_values = true)]
+    pub grace: Patience,
 }
 
 impl Serve {
@@ -24,6 +36,13 @@ impl Serve {
             Some(clients) => options.max_instances(clients),
             None => options,
         }
+    }
+}
+
+fn clients(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("give a number of clients, 1 or more".into()),
     }
 }
 

@@ -191,6 +191,32 @@ impl Running {
     }
 }
 
+#[cfg(target_os = "linux")]
+impl Running {
+    /// How many descriptors and threads it has.
+    pub fn holds(&self) -> (usize, usize) {
+        let count = |what: &str| {
+            std::fs::read_dir(format!("/proc/{}/{what}", self.child.id()))
+                .map_or(0, Iterator::count)
+        };
+        (count("fd"), count("task"))
+    }
+
+    /// Waits until it holds no more than a relay or listener without clients does.
+    #[track_caller]
+    pub fn settles_at_idle(&self) {
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while self.holds().0 > 12 || self.holds().1 > 3 {
+            assert!(
+                std::time::Instant::now() < until,
+                "descriptors and threads: {:?}",
+                self.holds()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 #[cfg(unix)]
 impl Running {
     /// Sends SIGTERM, by the `kill` that every shell has: a program of that name is not on every machine.

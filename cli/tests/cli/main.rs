@@ -11,6 +11,7 @@ mod look;
 #[cfg(any(windows, target_os = "linux"))] // no other system has messages
 mod messages;
 mod mux;
+mod programs;
 mod relay;
 mod shell;
 mod size;

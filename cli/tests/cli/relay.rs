@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use npipe::PipeStream;
 
@@ -477,5 +478,80 @@ fn a_half_close_passes_through_a_chain_of_programs() {
         std::io::copy(&mut noise(1, 1_000_000), &mut client).unwrap();
         drop(client);
     }
+    served.join().unwrap();
+}
+
+/// What a server of one connection sees, that does nothing about the end of it: how long until the pipe is closed.
+fn ignores_the_end(stream: PipeStream) -> Duration {
+    let mut said = [0; 5];
+    (&stream).read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"hello");
+    let began = Instant::now();
+    // A half close of Unix; Windows has none, and waits here.
+    let _ = (&stream).read(&mut [0]);
+    while stream.is_connected().unwrap() && began.elapsed() < Duration::from_secs(30) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    began.elapsed()
+}
+
+#[test]
+fn a_tcp_client_that_has_gone_is_gone_for_a_server_that_ignores_its_end() {
+    let _watchdog = watchdog();
+    let name = name("ignores");
+    let served = server(&name, 4, ignores_the_end);
+    let (relay, place) = serve(&["relay", "tcp:127.0.0.1:0", &name]);
+    let address = place.strip_prefix("tcp:").unwrap();
+    for _ in 0..4 {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"hello").unwrap();
+        drop(client);
+    }
+    for took in served.join().unwrap() {
+        assert!(took < Duration::from_secs(12), "{took:?}");
+    }
+    #[cfg(target_os = "linux")]
+    relay.settles_at_idle();
+    drop(relay);
+}
+
+#[test]
+fn a_tcp_client_that_has_half_closed_gets_a_late_answer() {
+    let _watchdog = watchdog();
+    let name = name("late-answer");
+    let served = server(&name, 1, |stream| {
+        let mut said = [0; 5];
+        (&stream).read_exact(&mut said).unwrap();
+        // Longer than an end takes; on Windows as long as a quiet client is waited for, and not longer.
+        thread::sleep(Duration::from_secs(if cfg!(unix) { 7 } else { 3 }));
+        (&stream).write_all(b"the answer").unwrap();
+    });
+    let (_relay, place) = serve(&["relay", "tcp:127.0.0.1:0", &name]);
+    let mut client = TcpStream::connect(place.strip_prefix("tcp:").unwrap()).unwrap();
+    client.write_all(b"hello").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "the answer");
+    served.join().unwrap();
+}
+
+#[test]
+fn linger_ends_so_long_after_the_last_byte() {
+    let _watchdog = watchdog();
+    let name = name("linger");
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let served = server(&name, 1, move |stream| {
+        let mut said = [0; 4];
+        (&stream).read_exact(&mut said).unwrap();
+        (&stream).write_all(b"the answer\n").unwrap();
+        // It keeps the connection, as servers do.
+        let _ = wait.recv();
+    });
+    let mut ask = start(&["connect", "--linger", "300ms", &name]);
+    ask.write("ask\n");
+    let ended = ask.finish().done();
+    assert_eq!(ended.text(), "the answer\n");
+    drop(go_on);
     served.join().unwrap();
 }

@@ -1,13 +1,26 @@
 //! A program that is run for a connection, its stdin and stdout the connection.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 use crate::failure::{self, Failure};
-use crate::say;
+use crate::threads::STACK;
 
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +29,6 @@ pub struct Program {
 }
 
 impl Program {
-    /// From words that somebody's shell has split already. There must be one.
-    pub fn new(words: Vec<OsString>) -> Program {
-        Program { words }
-    }
-
     /// Splits a command line at blanks. Quotes of both kinds keep blanks, and a backslash keeps the next character,
     /// except on Windows, where it is part of every path. No shell is asked: whoever wants one says `sh -c '...'`.
     pub fn parse(line: &str) -> Result<Program, String> {
@@ -54,27 +62,45 @@ impl Program {
         Ok(Program { words })
     }
 
-    /// Runs it. Its stderr stays ours.
-    pub fn start(&self) -> failure::Result<Running> {
+    /// From the words behind an option. One alone that is no file is a command line, as `exec:` takes it.
+    pub fn of_words(words: Vec<OsString>) -> Result<Program, String> {
+        match &words[..] {
+            [line] if !Path::new(line).is_file() => match line.to_str() {
+                Some(line) if line.contains(char::is_whitespace) => Program::parse(line),
+                _ => Ok(Program { words }),
+            },
+            _ => Ok(Program { words }),
+        }
+    }
+
+    /// Runs it, with `environment` beside our own. Its stderr stays ours. Once its client has gone it is told by the end of
+    /// its input, and ended if it has not done so itself after `grace`.
+    pub fn start(
+        &self,
+        environment: &[(&str, String)],
+        grace: Option<Duration>,
+    ) -> failure::Result<Running> {
         let mut command = Command::new(&self.words[0]);
-        command
-            .args(&self.words[1..])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| {
-            let what = format!("run {:?}", self.words[0]);
-            match error.kind() {
+        command.args(&self.words[1..]).stdin(Stdio::piped());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let what = || format!("run {:?}", self.words[0]);
+        let (process, stdin, stdout) =
+            system::start(command).map_err(|error| match error.kind() {
                 ErrorKind::NotFound => Failure::new(
                     failure::IO,
-                    format!("{what}: there is no such program; give its full path, or put it on the PATH"),
+                    format!(
+                        "{}: there is no such program; give its full path, or put it on the PATH",
+                        what()
+                    ),
                 ),
-                _ => Failure::io(what, &error).advise("give a program that you may run"),
-            }
-        })?;
+                _ => Failure::io(what(), &error).advise("give a program that you may run"),
+            })?;
         Ok(Running {
-            stdin: Mutex::new(child.stdin.take()),
-            stdout: Mutex::new(child.stdout.take()),
-            child: Mutex::new(Some(child)),
+            id: process.id(),
+            process: Arc::new(process),
+            stdin: Mutex::new(stdin.map(Arc::new)),
+            stdout: Mutex::new(stdout.map(Arc::new)),
+            grace,
         })
     }
 }
@@ -85,13 +111,20 @@ impl fmt::Display for Program {
     }
 }
 
+/// How long it may take to end once it has been asked to.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often one looks whether it has ended, where one has to.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// A program that runs. One thread may read from it while another writes.
 #[derive(Debug)]
 pub struct Running {
-    stdin: Mutex<Option<ChildStdin>>,
-    stdout: Mutex<Option<ChildStdout>>,
-    /// None once somebody else waits for it.
-    child: Mutex<Option<Child>>,
+    id: u32,
+    process: Arc<system::Process>,
+    stdin: Mutex<Option<Arc<system::Input>>>,
+    stdout: Mutex<Option<Arc<system::Output>>>,
+    grace: Option<Duration>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -99,16 +132,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Running {
+    /// What is there, or comes until the program has ended: a child that it leaves behind with its stdout adds nothing.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut *lock(&self.stdout) {
-            Some(stdout) => stdout.read(buffer),
+        let stdout = lock(&self.stdout).clone();
+        match stdout {
+            Some(stdout) => stdout.read(&self.process, buffer),
             None => Ok(0),
         }
     }
 
+    /// Writes all of it, or fails: once the program has ended nobody reads it.
     pub fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        match &mut *lock(&self.stdin) {
-            Some(stdin) => stdin.write_all(bytes),
+        let stdin = lock(&self.stdin).clone();
+        match stdin {
+            Some(stdin) => stdin.write_all(&self.process, bytes),
             None => Err(ErrorKind::BrokenPipe.into()),
         }
     }
@@ -124,15 +161,41 @@ impl Running {
     }
 
     pub fn id(&self) -> u32 {
-        lock(&self.child).as_ref().map_or(0, Child::id)
+        self.id
     }
 
     pub fn has_ended(&self) -> bool {
-        match &mut *lock(&self.child) {
-            Some(child) => !matches!(child.try_wait(), Ok(None)),
-            None => true,
-        }
+        self.process.has_ended()
     }
+
+    /// How long it may go on once its client has gone. None: as long as it likes.
+    pub fn grace(&self) -> Option<Duration> {
+        self.grace
+    }
+
+    /// Ends it, with whatever it has started where the system can tell: asked first, then made to. A pending read ends
+    /// with it.
+    pub fn stop(&self) {
+        stop(&self.process);
+    }
+}
+
+fn stop(process: &system::Process) {
+    if !process.has_ended() && process.ask_to_end() && ends_within(process, LAST_WORDS) {
+        return;
+    }
+    process.kill();
+}
+
+fn ends_within(process: &system::Process, time: Duration) -> bool {
+    let until = Instant::now() + time;
+    while !process.has_ended() {
+        if Instant::now() >= until {
+            return false;
+        }
+        thread::sleep(LOOK);
+    }
+    true
 }
 
 impl Drop for Running {
@@ -140,21 +203,20 @@ impl Drop for Running {
         self.end_input();
         self.close_output();
         if self.has_ended() {
+            self.process.tell_end();
             return;
         }
-        // Somebody must be told of its end, or it stays as a zombie for as long as we run.
-        let Some(mut child) = lock(&self.child).take() else {
-            return;
-        };
+        // Somebody must wait for its end, or it stays as a zombie for as long as we run.
+        let (process, grace) = (self.process.clone(), self.grace());
         let wait = move || {
-            if let Ok(status) = child.wait() {
-                say::detail(format_args!("process {} has ended: {status}", child.id()));
+            if grace.is_some_and(|grace| !ends_within(&process, grace)) {
+                stop(&process);
             }
+            process.wait();
+            process.tell_end();
         };
         // Where no thread can be had it stays a zombie, and nothing else is harmed.
-        let _ = std::thread::Builder::new()
-            .stack_size(crate::threads::STACK)
-            .spawn(wait);
+        let _ = thread::Builder::new().stack_size(STACK).spawn(wait);
     }
 }
 
