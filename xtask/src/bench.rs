@@ -84,18 +84,16 @@ pub fn run_windows(place: &Place, arguments: &[&str]) -> Result<ExitCode> {
     let windows = toolchain.debug_dir().with_file_name("release");
     build(place, &mut toolchain.cargo(place, "build"))?;
     let program = windows.join("npipe-bench.exe");
+    let packages = format!("--admindir={}/var/lib/dpkg", wine::root(place).display());
     let version = output(
-        "chroot",
-        &[
-            &wine::root(place).display().to_string(),
-            "/usr/lib/wine/wine64",
-            "--version",
-        ],
+        "dpkg-query",
+        &[&packages, "-W", "-f", "${Version}", "wine64"],
     );
-    let system = format!(
-        "Wine ({})",
-        version.as_deref().unwrap_or("of the lab").trim()
-    );
+    // "10.0~repack-6" is Debian's.
+    let version = version
+        .as_deref()
+        .and_then(|version| version.split('~').next());
+    let system = format!("Windows under Wine {}", version.unwrap_or_default());
 
     let results = place.target.join("bench");
     std::fs::create_dir_all(&results)?;
@@ -193,12 +191,18 @@ fn peer_argument(name: &str, command: &[PathBuf], path: impl Fn(&Path) -> String
     ["--peer".to_owned(), format!("{name}={}", words.join("|"))]
 }
 
-/// What reports say of themselves.
+/// What reports say of themselves: the command, without where it wrote, and the day.
 fn said(command: &str, arguments: &[&str]) -> Vec<String> {
-    let mut words = vec![
-        "--command".to_owned(),
-        format!("{command} {}", arguments.join(" ")),
-    ];
+    let mut text = command.to_owned();
+    let mut arguments = arguments.iter();
+    while let Some(word) = arguments.next() {
+        if ["--json", "--svg"].contains(word) {
+            arguments.next();
+        } else {
+            text += &format!(" {word}");
+        }
+    }
+    let mut words = vec!["--command".to_owned(), text];
     if let Some(date) = output("date", &["-u", "+%Y-%m-%d"]) {
         words.extend(["--date".to_owned(), date.trim().to_owned()]);
     }

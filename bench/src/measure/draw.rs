@@ -77,7 +77,7 @@ fn all(svg: &mut String, reports: &[Report], y: &mut f64) -> std::fmt::Result {
         for pair in shown.chunks(2) {
             let mut tallest: f64 = 0.0;
             for (number, row) in pair.iter().enumerate() {
-                tallest = tallest.max(panel(svg, row, COLUMN * number as f64, *y)?);
+                tallest = tallest.max(panel(svg, row, &report.os, COLUMN * number as f64, *y)?);
             }
             *y += tallest + 22.0;
         }
@@ -86,7 +86,13 @@ fn all(svg: &mut String, reports: &[Report], y: &mut f64) -> std::fmt::Result {
 }
 
 /// One row; returns how tall it is.
-fn panel(svg: &mut String, row: &RowReport, x: f64, y: f64) -> Result<f64, std::fmt::Error> {
+fn panel(
+    svg: &mut String,
+    row: &RowReport,
+    os: &str,
+    x: f64,
+    y: f64,
+) -> Result<f64, std::fmt::Error> {
     let place = Placing::parse(&row.place).map_or("", Placing::says);
     let better = if row.bytes.is_some() {
         "more is better"
@@ -106,11 +112,14 @@ fn panel(svg: &mut String, row: &RowReport, x: f64, y: f64) -> Result<f64, std::
         Some(size) => size as f64 / nanos * 1e9,
         None => nanos,
     };
-    let most = row
-        .subjects
-        .iter()
-        .map(|subject| value(subject.nanoseconds.median))
-        .fold(f64::MIN_POSITIVE, f64::max);
+    let values = || {
+        row.subjects
+            .iter()
+            .map(|subject| value(subject.nanoseconds.median))
+    };
+    // One that is far off would leave nothing of the differences between the others: its bar is broken.
+    let most = values().fold(f64::MIN_POSITIVE, f64::max);
+    let limit = values().next().map_or(most, |floor| most.min(floor * 4.0));
     let (left, right) = (x + 150.0, x + COLUMN - 76.0);
     for (number, subject) in row.subjects.iter().enumerate() {
         let top = y + 22.0 + STEP * number as f64;
@@ -122,7 +131,7 @@ fn panel(svg: &mut String, row: &RowReport, x: f64, y: f64) -> Result<f64, std::
         } else {
             OTHERS
         };
-        let width = (right - left) * median / most;
+        let width = (right - left) * (median / limit).min(1.0);
         let text = match row.bytes {
             Some(_) => format!("{}/s", bytes(median)),
             None => time(median as u64),
@@ -132,22 +141,32 @@ fn panel(svg: &mut String, row: &RowReport, x: f64, y: f64) -> Result<f64, std::
             r##"<text x="{:.0}" y="{:.1}" text-anchor="end">{}</text><rect x="{left:.0}" y="{top:.1}" width="{width:.1}" height="{BAR}" rx="2" fill="{color}"/><text x="{:.1}" y="{:.1}">{text}</text>"##,
             left - 8.0,
             top + 10.0,
-            escape(&label(&subject.subject)),
+            escape(&label(&subject.subject, os)),
             left + width + 6.0,
             top + 10.0,
         )?;
+        if median > limit {
+            writeln!(
+                svg,
+                r##"<path d="M{:.0} {:.1} l5 {:.0} h4 l-5 -{:.0} z" fill="#fff"/>"##,
+                right - 24.0,
+                top - 1.0,
+                BAR + 2.0,
+                BAR + 2.0,
+            )?;
+        }
     }
     Ok(22.0 + STEP * row.subjects.len() as f64)
 }
 
 /// What a subject is called for a reader.
-fn label(subject: &str) -> String {
+fn label(subject: &str, os: &str) -> String {
     match subject {
         "std" => "std's UnixStream".to_owned(),
         "packets" => "raw packets".to_owned(),
         "bare" => "bare calls, blocking".to_owned(),
         "bare-overlapped" => "bare calls, overlapped".to_owned(),
-        "go" if cfg!(windows) => "go-winio".to_owned(),
+        "go" if os == "windows" => "go-winio".to_owned(),
         "go" => "Go".to_owned(),
         "dotnet" => ".NET 8".to_owned(),
         "node" => "Node".to_owned(),

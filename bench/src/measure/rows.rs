@@ -131,7 +131,8 @@ pub const ROWS: &[Row] = &[
 
 /// What only one system has.
 fn is_here(subject: &str) -> bool {
-    match subject {
+    let program = subject.split('@').next().unwrap_or(subject);
+    match program {
         "std" => cfg!(unix),
         "packets" => cfg!(target_os = "linux"),
         "bare" | "bare-overlapped" => cfg!(windows),
