@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::address::Address;
+use crate::address::{Address, Errand};
 use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::options::{Carry, Dial, Patience, Ways};
@@ -70,8 +70,9 @@ impl Ask {
             progress: false,
             access: Ways::Rw,
             message: None,
+            linger: None,
         };
-        let far = Arc::new(self.name.dial(&self.dial, &carry)?);
+        let far = Arc::new(self.name.dial(&self.dial, &carry, &Errand::default())?);
         let messages = far.has_messages();
         let request = self.request(messages)?;
         let whole = match (self.until, self.linger) {
