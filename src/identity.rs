@@ -56,7 +56,6 @@ pub struct PeerIdentity {
     pub(crate) uid: Option<u32>,
     pub(crate) gid: Option<u32>,
     pub(crate) sid: Option<String>,
-    pub(crate) account: Option<String>,
     pub(crate) session: Option<u32>,
 }
 
@@ -76,25 +75,19 @@ impl PeerIdentity {
         self.sid.as_deref()
     }
 
-    /// Windows: the account's name, as `DOMAIN\user`; None where the system has none for the SID.
-    pub fn account(&self) -> Option<&str> {
-        self.account.as_deref()
-    }
-
     /// Windows: the session of the peer's process.
     pub fn session(&self) -> Option<u32> {
         self.session
     }
 }
 
-/// The account, or the best there is in its place.
+/// The SID or uid. (The account's name may have to be asked for elsewhere: [`account`](PeerIdentity::account).)
 impl fmt::Display for PeerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.account, &self.sid, self.uid) {
-            (Some(account), _, _) => f.write_str(account),
-            (None, Some(sid), _) => f.write_str(sid),
-            (None, None, Some(uid)) => write!(f, "uid {uid}"),
-            (None, None, None) => f.write_str("unknown"),
+        match (&self.sid, self.uid) {
+            (Some(sid), _) => f.pad(sid),
+            (None, Some(uid)) => write!(f, "uid {uid}"),
+            (None, None) => f.write_str("unknown"),
         }
     }
 }

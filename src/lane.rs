@@ -408,6 +408,23 @@ impl<W: Waker> Turn<'_, W> {
     }
 }
 
+/// The other direction of a stream, for a write that may have to read while it waits.
+#[cfg_attr(unix, allow(dead_code))] // for what Windows alone has to do
+pub(crate) enum Beside<'a, W: Waker> {
+    /// Free for whoever takes its turn.
+    Lane(&'a Lane<W>),
+    /// Its turn is held by the one who writes.
+    Turn(&'a Turn<'a, W>),
+}
+
+impl<W: Waker> Clone for Beside<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W: Waker> Copy for Beside<'_, W> {}
+
 impl<W: Waker> Drop for Turn<'_, W> {
     fn drop(&mut self) {
         let mut state = self.lane.state();

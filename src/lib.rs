@@ -89,6 +89,8 @@ pub use name::PipeName;
 pub use options::{Access, ConnectOptions, Direction, ListenOptions};
 pub use security::Security;
 pub use stream::PipeStream;
+#[cfg(windows)]
+pub use sys::IntoHandleError;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

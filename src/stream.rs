@@ -96,6 +96,12 @@ impl PipeStream {
         &self.shared.io
     }
 
+    /// A half close that may be under way.
+    #[cfg(windows)]
+    pub(crate) fn half_close(&self) -> Option<&sys::HalfClose> {
+        self.shared.half_close.get()
+    }
+
     /// The system's stream, if nobody else has a clone of this one; and what holds its listener, until it is closed.
     pub(crate) fn into_io(self) -> Result<(Option<Hold>, sys::Stream), PipeStream> {
         match Arc::try_unwrap(self.shared) {
@@ -154,11 +160,15 @@ impl PipeStream {
         work: impl FnOnce(&Turn<'_, sys::Waiter>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let result = self.reading().enter().and_then(|turn| work(&turn));
+        self.read_ahead_again();
+        result
+    }
+
+    /// A write that waits may read ahead again, now that nobody reads.
+    fn read_ahead_again(&self) {
         if self.io().reads_ahead() {
-            // A write that waits may read ahead again, now that nobody reads.
             self.shared.writing.waker().wake();
         }
-        result
     }
 
     /// One read of the system's, by the one whose turn it is.

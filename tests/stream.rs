@@ -448,8 +448,8 @@ fn handles_come_and_go() {
     let (server, client) = {
         use std::os::windows::io::OwnedHandle;
         (
-            PipeStream::from(OwnedHandle::from(server)),
-            PipeStream::from(OwnedHandle::from(client)),
+            PipeStream::try_from(OwnedHandle::try_from(server).unwrap()).unwrap(),
+            PipeStream::try_from(OwnedHandle::try_from(client).unwrap()).unwrap(),
         )
     };
     assert_eq!(server.role(), Role::Server);

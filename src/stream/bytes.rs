@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::{PipeStream, Shared, WRITE};
 use crate::kinds::PipeMode;
-use crate::lane::{Failure, Turn};
+use crate::lane::{Beside, Failure, Turn};
 use crate::sys;
 
 /// The most that several slices are gathered for in one call, in bytes, where no message has to stay whole.
@@ -38,7 +38,7 @@ impl PipeStream {
 
     /// One write of the system's: of bytes, or of a whole message, which may be empty.
     pub(super) fn write_once(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.in_writing_turn(|turn| self.write_in(turn, bytes))
+        self.in_writing_turn(|turn| self.write_in(turn, bytes, Beside::Lane(self.reading())))
             .map_err(|failure| self.failed(WRITE, failure))
     }
 
@@ -49,7 +49,7 @@ impl PipeStream {
         }
         self.in_writing_turn(|turn| {
             loop {
-                let written = self.write_in(turn, bytes)?;
+                let written = self.write_in(turn, bytes, Beside::Lane(self.reading()))?;
                 bytes = bytes.get(written..).unwrap_or_default();
                 if bytes.is_empty() {
                     return Ok(());
@@ -64,7 +64,7 @@ impl PipeStream {
     }
 
     /// Does `work` in a turn of the writing lane, where this end may still write.
-    fn in_writing_turn<T>(
+    pub(super) fn in_writing_turn<T>(
         &self,
         work: impl FnOnce(&Turn<'_, sys::Waiter>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
@@ -78,8 +78,13 @@ impl PipeStream {
         result
     }
 
-    fn write_in(&self, turn: &Turn<'_, sys::Waiter>, bytes: &[u8]) -> Result<usize, Failure> {
-        let (io, waiter, reading) = (self.io(), self.shared.writing.waker(), self.reading());
+    pub(super) fn write_in(
+        &self,
+        turn: &Turn<'_, sys::Waiter>,
+        bytes: &[u8],
+        reading: Beside<'_, sys::Waiter>,
+    ) -> Result<usize, Failure> {
+        let (io, waiter) = (self.io(), self.shared.writing.waker());
         match self.mode() {
             PipeMode::Byte => Ok(turn.drive(&mut io.write(waiter, bytes, reading), None)?.len),
             PipeMode::Message => {

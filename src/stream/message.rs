@@ -3,9 +3,10 @@
 use std::io;
 
 use super::receiving::{Received, Receiving};
+use super::state::is_end;
 use super::{PipeStream, READ, WRITE};
 use crate::kinds::{Part, Peek};
-use crate::lane::{Failure, Turn};
+use crate::lane::{Beside, Failure, Turn};
 use crate::sys;
 
 impl PipeStream {
@@ -133,6 +134,9 @@ impl PipeStream {
     /// One request, one reply: sends `request`, and appends the next message that comes to `reply`. Threads that do so
     /// at the same time get each their own reply, from a peer that answers in order.
     ///
+    /// After one that timed out its reply may still come: the next `transact` takes it first, and drops it. (A
+    /// [`recv`](PipeStream::recv) in between gets it as any message.)
+    ///
     /// # Errors
     ///
     /// Those of [`send`](PipeStream::send) and [`recv`](PipeStream::recv), the latter's for a peer that closes before it
@@ -151,21 +155,45 @@ impl PipeStream {
     /// ```
     pub fn transact(&self, request: &[u8], reply: &mut Vec<u8>) -> io::Result<Option<usize>> {
         self.state().need_messages(READ)?;
-        // Held from before the request is sent: nobody else can take its reply.
+        // Held from before the request is sent: nobody else can take its reply. The request may have to read while it
+        // waits, and does so in this turn.
         let turn = self
             .reading()
             .enter()
             .map_err(|failure| self.failed(READ, failure))?;
-        self.write_once(request)?;
-        self.receive(&turn, reply)
-            .map_err(|failure| self.failed(READ, failure))
+        let sent = self.in_writing_turn(|writing| {
+            let sent = self.write_in(writing, request, Beside::Turn(&turn))?;
+            self.state().owe();
+            Ok(sent)
+        });
+        sent.map_err(|failure| self.failed(WRITE, failure))?;
+        let received = self.receive_own(&turn, reply);
+        drop(turn);
+        self.read_ahead_again();
+        match received {
+            Err(Failure::Closed) => Ok(None),
+            received => received.map_err(|failure| self.failed(READ, failure)),
+        }
+    }
+
+    /// Receives the reply to the last request: those to earlier ones, which were not waited for long enough, come first.
+    fn receive_own(&self, turn: &Turn<'_, sys::Waiter>, reply: &mut Vec<u8>) -> Received {
+        let mut late = [0; 4096];
+        while self.state().owed() > 1 {
+            match self.read_part(turn, &mut late) {
+                Ok(_) => turn.check()?,
+                Err(Failure::System(e)) if is_end(&e) => return Ok(None),
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.receive(turn, reply)
     }
 
     /// What can be read without waiting. It takes nothing and never blocks.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe`: the peer has closed, and all has been read (Windows; on Unix that is 0 bytes available).
+    /// What the system says.
     ///
     /// # Examples
     ///

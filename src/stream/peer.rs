@@ -99,3 +99,16 @@ impl PipeStream {
             .map_err(|e| error::named("read the security of", self.name(), e))
     }
 }
+
+impl PeerIdentity {
+    /// Windows: the account's name, as `DOMAIN\user`; None where the system has none for the SID. Unix: None.
+    ///
+    /// It is looked up when it is asked for (`LookupAccountSid`), and not known to the stream: of an account of a domain the
+    /// system asks a domain controller, which can take seconds where none answers.
+    pub fn account(&self) -> Option<String> {
+        #[cfg(windows)]
+        return self.sid().and_then(crate::sys::account);
+        #[cfg(not(windows))]
+        None
+    }
+}

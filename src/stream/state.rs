@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{self, Fault, Reason};
 use crate::kinds::{Directions, Part, PipeMode, Role};
@@ -37,6 +37,8 @@ pub(crate) struct State {
     read_ended: AtomicBool,
     /// A message has been received in part.
     in_message: AtomicBool,
+    /// How many replies to `transact` are still to come.
+    owed: AtomicUsize,
     /// This side writes no more.
     write_closed: AtomicBool,
     /// A write timed out, and nobody knows how much of it went out.
@@ -52,6 +54,7 @@ impl State {
             kind,
             read_ended: AtomicBool::new(false),
             in_message: AtomicBool::new(false),
+            owed: AtomicUsize::new(0),
             write_closed: AtomicBool::new(false),
             write_lost: AtomicBool::new(false),
             unread: AtomicBool::new(false),
@@ -117,7 +120,21 @@ impl State {
     pub(crate) fn note_part(&self, part: Part) {
         if self.mode() == PipeMode::Message {
             self.in_message.store(!part.complete, Ordering::Relaxed);
+            if part.complete && self.owed() > 0 {
+                // In the reading turn: nobody else takes one away.
+                self.owed.fetch_sub(1, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// A request has gone out: the peer owes one reply more.
+    pub(crate) fn owe(&self) {
+        self.owed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many replies the peer owes, those to requests that were not waited for long enough among them.
+    pub(crate) fn owed(&self) -> usize {
+        self.owed.load(Ordering::Relaxed)
     }
 
     /// Whether the rest of a message is still to be received.

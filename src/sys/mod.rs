@@ -21,6 +21,8 @@ pub(crate) use unix::*;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
+pub use windows::IntoHandleError;
+#[cfg(windows)]
 pub(crate) use windows::*;
 
 /// The states of the Windows engine know no system: their model tests run on this one too.

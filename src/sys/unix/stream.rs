@@ -21,7 +21,7 @@ use crate::error::{Fault, Reason};
 use crate::identity::PeerIdentity;
 use crate::info::PipeInfo;
 use crate::kinds::{Directions, Part, Peek, PipeMode, Role};
-use crate::lane::{Cancelled, Lane, Operation, Waited, earlier};
+use crate::lane::{Beside, Cancelled, Operation, Waited, earlier};
 use crate::name::PipeName;
 
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         buffer: &'a [u8],
-        _reading: &'a Lane<Waiter>,
+        _reading: Beside<'a, Waiter>,
     ) -> impl Operation<Output = Part> + 'a {
         Attempt {
             fd: &self.fd,
@@ -134,7 +134,7 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         message: &'a [u8],
-        _reading: &'a Lane<Waiter>,
+        _reading: Beside<'a, Waiter>,
     ) -> Send<'a> {
         self.sending(waiter, message)
     }

@@ -12,10 +12,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
+use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
+
+use super::lent::{GivenUp, Lent, Waiter};
 use super::os::{self, Started};
-use super::overlapped::{GivenUp, Overlapped, Waiter};
 use crate::kinds::{Part, Peek, PipeMode};
-use crate::lane::{Cancelled, Lane, Operation, Turn, Waited};
+use crate::lane::{Beside, Cancelled, Operation, Turn, Waited};
 
 /// How much is read ahead at the most. Whoever sends more before it reads waits, as it does on any pipe that is full.
 const ROOM: usize = 4096;
@@ -90,6 +92,12 @@ impl Ahead {
         })
     }
 
+    /// Whether there is nothing. While a write is reading ahead, nobody can tell: then there is not nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        let filled = self.filled.try_lock();
+        filled.is_ok_and(|filled| filled.from == filled.to && filled.ends.is_empty())
+    }
+
     /// Adds what there is to what the system knows of the pipe, or to an end that is not to be seen before it. (While a
     /// write is reading ahead, it is nobody's yet.)
     pub(super) fn peek(&self, pipe: io::Result<Peek>) -> io::Result<Peek> {
@@ -122,13 +130,18 @@ struct Reading<'a> {
     read: Box<dyn Operation<Output = Part> + 'a>,
     filled: MutexGuard<'a, Filled>,
     mode: PipeMode,
-    turn: Turn<'a, Waiter>,
+    waiter: &'a Waiter,
+    /// None where the one who writes has the turn, and keeps it.
+    turn: Option<Turn<'a, Waiter>>,
 }
 
 impl<'a> Reading<'a> {
     /// Prepares one, if nobody reads, and there is room.
-    fn new(pipe: &'a OwnedHandle, ahead: &'a Ahead, lane: &'a Lane<Waiter>) -> Option<Self> {
-        let turn = lane.enter_leniently()?;
+    fn new(pipe: &'a OwnedHandle, ahead: &'a Ahead, reading: Beside<'a, Waiter>) -> Option<Self> {
+        let (turn, waiter) = match reading {
+            Beside::Lane(lane) => (Some(lane.enter_leniently()?), lane.waker()),
+            Beside::Turn(turn) => (None, turn.waker()),
+        };
         let mut filled = ahead.filled();
         if filled.room.is_empty() {
             filled.room = vec![0; ROOM].into();
@@ -143,12 +156,12 @@ impl<'a> Reading<'a> {
             return None;
         }
         let (start, length) = (room.as_mut_ptr(), room.len());
-        let read = Overlapped::new(
+        let read = Lent::new(
             pipe,
-            lane.waker(),
+            waiter,
             GivenUp::Harmless,
             move |pipe: &OwnedHandle, overlapped| {
-                // SAFETY: the OVERLAPPED is this operation's, under the lane's turn. The buffer is a box's, whose guard
+                // SAFETY: the OVERLAPPED is this operation's, under the reading turn. The buffer is a box's, whose guard
                 // is held, unused, for as long as the operation is there.
                 unsafe { os::read(pipe, start, length, overlapped) }
             },
@@ -157,6 +170,7 @@ impl<'a> Reading<'a> {
             read: Box::new(read),
             filled,
             mode: ahead.mode,
+            waiter,
             turn,
         })
     }
@@ -182,32 +196,54 @@ impl Drop for Reading<'_> {
 
 /// A write, and the reading ahead while it waits.
 pub(super) struct Writing<'a, F> {
-    write: Overlapped<'a, F>,
+    write: Lent<'a, F>,
+    /// Of a message: its length, which is written or not.
+    message: Option<usize>,
     waiter: &'a Waiter,
     reading: Option<Reading<'a>>,
     /// Where to read ahead; None where the pipe has buffers.
-    place: Option<(&'a OwnedHandle, &'a Ahead, &'a Lane<Waiter>)>,
+    place: Option<(&'a OwnedHandle, &'a Ahead, Beside<'a, Waiter>)>,
 }
 
 impl<'a, F> Writing<'a, F> {
     pub(super) fn new(
-        write: Overlapped<'a, F>,
+        write: Lent<'a, F>,
+        message: Option<usize>,
         waiter: &'a Waiter,
-        place: Option<(&'a OwnedHandle, &'a Ahead, &'a Lane<Waiter>)>,
+        place: Option<(&'a OwnedHandle, &'a Ahead, Beside<'a, Waiter>)>,
     ) -> Self {
         Writing {
             write,
+            message,
             waiter,
             reading: None,
             place,
         }
     }
 
+    /// What a write comes to: of a message all of it, or an error.
+    fn whole(&self, written: io::Result<Part>) -> io::Result<Part> {
+        match (written, self.message) {
+            // It says that the peer takes less (KB 119218), and not that there is more to write.
+            (Ok(part), _) if !part.complete => {
+                Err(io::Error::from_raw_os_error(ERROR_MORE_DATA as i32))
+            }
+            (Ok(part), Some(length)) if part.len != length => {
+                let why = format!(
+                    "the system took {} of {length} bytes of a message",
+                    part.len
+                );
+                Err(io::Error::new(io::ErrorKind::WriteZero, why))
+            }
+            (written, _) => written,
+        }
+    }
+
     /// Reads for as long as something is there, and leaves a read that waits for more.
     fn read_ahead(&mut self) {
-        while let Some((pipe, ahead, lane)) = self.place {
+        while let Some((pipe, ahead, beside)) = self.place {
             let Some(reading) = &mut self.reading else {
-                match Reading::new(pipe, ahead, lane) {
+                match Reading::new(pipe, ahead, beside) {
                     Some(reading) => self.reading = Some(reading),
                     None => return,
                 }
@@ -222,7 +258,7 @@ impl<'a, F> Writing<'a, F> {
                 }
                 Poll::Pending => {
                     // Looked at once the read has begun, which takes back an earlier wake-up.
-                    if reading.turn.is_wanted() {
+                    if reading.turn.as_ref().is_some_and(Turn::is_wanted) {
                         self.reading = None;
                     }
                     return;
@@ -244,12 +280,12 @@ where
             Poll::Pending => self.read_ahead(),
             Poll::Ready(_) => self.reading = None,
         }
-        written
+        written.map(|written| self.whole(written))
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
         let reading = match &self.reading {
-            Some(reading) => Some(reading.turn.waker().event()?),
+            Some(reading) => Some(reading.waiter.event()?),
             None => None,
         };
         Ok(
@@ -262,6 +298,13 @@ where
 
     fn cancel(&mut self) -> Cancelled<Part> {
         self.reading = None;
-        self.write.cancel()
+        match self.write.cancel() {
+            // Cancelled in its midst.
+            Cancelled::Finished(Ok(part)) if self.message.is_some_and(|all| all != part.len) => {
+                Cancelled::Unknown
+            }
+            Cancelled::Finished(written) => Cancelled::Finished(self.whole(written)),
+            cancelled => cancelled,
+        }
     }
 }

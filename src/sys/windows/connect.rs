@@ -16,8 +16,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::event::Event;
+use super::lent::{GivenUp, Lent, Waiter};
 use super::os;
-use super::overlapped::{GivenUp, Overlapped, Waiter};
 use super::peer;
 use super::stream::Stream;
 use crate::attempt::{Attempt, Connected};
@@ -126,7 +126,12 @@ impl Connector {
         for &(mask, directions) in self.masks {
             let mask = if mask == 0 { self.mask } else { mask };
             match os::open(&self.path, mask, self.quality) {
-                Ok(handle) => return self.connected(handle, directions),
+                Ok(handle) => match self.one_way(&handle, directions) {
+                    true => return self.connected(handle, directions),
+                    // The pipe goes both ways, and what was refused was refused to this user. (The server has a client
+                    // that leaves at once: to look without coming is not possible.)
+                    false => break,
+                },
                 Err(error) => match os::code(&error) {
                     // A pipe that goes one way refuses what would go the other.
                     ERROR_ACCESS_DENIED => {
@@ -147,15 +152,22 @@ impl Connector {
         Attempt::Failed(denied.unwrap_or_else(|| io::ErrorKind::PermissionDenied.into()))
     }
 
+    /// Whether an end that was opened for `directions` alone was all that there is. Who asked for no more is not asked.
+    fn one_way(&self, handle: &OwnedHandle, directions: Directions) -> bool {
+        if directions == Directions::BOTH || !std::ptr::eq(self.masks, READ_WRITE) {
+            return true;
+        }
+        os::local(handle).is_ok_and(|local| local.directions != Directions::BOTH)
+    }
+
     fn connected(&self, handle: OwnedHandle, directions: Directions) -> Attempt<Stream> {
         let ready = || {
             if let Some(expected) = &self.expect {
                 peer::check_server(&handle, expected, self.remote)?;
             }
             // An access mask may leave out what it takes to look.
-            let (mode, unbuffered) = os::local(&handle).map_or((PipeMode::Byte, false), |local| {
-                (local.mode, local.unbuffered)
-            });
+            let local = os::local(&handle).ok();
+            let mode = local.map_or(PipeMode::Byte, |local| local.mode);
             if mode == PipeMode::Message && directions.read {
                 // Reads that lose boundaries would lose empty messages too.
                 os::set_message_read_mode(&handle).map_err(|error| {
@@ -168,11 +180,11 @@ impl Connector {
                     }
                 })?;
             }
-            Ok((mode, unbuffered))
+            Ok((mode, local))
         };
         match ready() {
-            Ok((mode, unbuffered)) => Attempt::Connected(Connected {
-                stream: Stream::new(handle, mode, unbuffered),
+            Ok((mode, local)) => Attempt::Connected(Connected {
+                stream: Stream::new(handle, local.as_ref()),
                 mode,
                 directions,
             }),
@@ -197,7 +209,7 @@ impl Connector {
             // The waiter is asked for a single operation, and nobody else knows it.
             let waiter = Waiter::new();
             let buffer = os::WaitBuffer::new(&self.name, left);
-            let mut wait = Overlapped::new(
+            let mut wait = Lent::new(
                 device,
                 &waiter,
                 GivenUp::Harmless,

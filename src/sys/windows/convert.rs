@@ -1,9 +1,17 @@
 //! A stream as the system's handle, and back.
 
-use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle, RawHandle};
+use std::fmt;
+use std::io;
+use std::os::windows::io::{
+    AsHandle, AsRawHandle, BorrowedHandle, IntoRawHandle, OwnedHandle, RawHandle,
+};
 
-use super::os;
+use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
+
+use super::aside::HalfClose;
+use super::os::{self, Manners};
 use super::stream::Stream;
+use crate::error::{self, Fault, Reason};
 use crate::kinds::PipeMode;
 use crate::stream::PipeStream;
 
@@ -19,36 +27,132 @@ impl AsRawHandle for PipeStream {
     }
 }
 
-/// Takes one end of a pipe that was opened with `FILE_FLAG_OVERLAPPED`. (On one that was not, a call cannot be ended by
-/// a deadline, and a read that waits holds up all writes.)
-impl From<OwnedHandle> for PipeStream {
-    fn from(handle: OwnedHandle) -> PipeStream {
-        let local = os::local(&handle);
-        let (mode, unbuffered) = local.map_or((PipeMode::Byte, false), |local| {
-            (local.mode, local.unbuffered)
-        });
-        if mode == PipeMode::Message {
+/// Takes one end of a pipe that was opened with `FILE_FLAG_OVERLAPPED`.
+///
+/// # Errors
+///
+/// `InvalidInput` for a handle that is none of a pipe's; for a synchronous one, on which no deadline could end a call and a
+/// read that waits holds up all writes; and for one in `PIPE_NOWAIT` mode, on which nothing waits. What the system says,
+/// where it lets nobody look.
+impl TryFrom<OwnedHandle> for PipeStream {
+    type Error = io::Error;
+
+    fn try_from(handle: OwnedHandle) -> io::Result<PipeStream> {
+        const OPERATION: &str = "make a stream of";
+        let path = os::path_of(&handle).unwrap_or_default();
+        let wrong = |why: &str| Fault::new(Reason::WrongHandle, why).of(OPERATION, path.display());
+        let local = os::local(&handle).map_err(|error| match os::code(&error) {
+            ERROR_ACCESS_DENIED => error::named(OPERATION, path.display(), error),
+            _ => {
+                let why = "the handle is no end of a named pipe";
+                Fault::new(Reason::WrongHandle, why)
+                    .source(error)
+                    .of(OPERATION, path.display())
+            }
+        })?;
+        let manners =
+            os::manners(&handle).map_err(|error| error::named(OPERATION, path.display(), error))?;
+        match manners {
+            Manners::Overlapped => {}
+            Manners::Synchronous => {
+                return Err(wrong(
+                    "the handle is a synchronous one: open it with FILE_FLAG_OVERLAPPED",
+                ));
+            }
+            Manners::NoWait => {
+                return Err(wrong(
+                    "the handle is in PIPE_NOWAIT mode: set PIPE_WAIT (SetNamedPipeHandleState)",
+                ));
+            }
+        }
+        if local.mode == PipeMode::Message {
             // A client's end reads bytes until it is told otherwise. One that may not be told is read as it is.
             let _ = os::set_message_read_mode(&handle);
         }
-        PipeStream::adopt(Stream::new(handle, mode, unbuffered))
+        Ok(PipeStream::adopt(Stream::adopted(handle, &local)))
     }
 }
 
-/// The overlapped handle, without this crate's deadlines. A server's is bound to its listener's completion port. (Where a
-/// write on a pipe with buffers of 0 had to wait, the stream may have read ahead: read what there is before you take
-/// the handle.)
-impl From<PipeStream> for OwnedHandle {
-    fn from(stream: PipeStream) -> OwnedHandle {
-        let mut stream = stream;
-        loop {
-            stream = match stream.into_io() {
-                Ok((_, io)) => return io.into_handle(),
-                Err(shared) => match shared.io().handle().try_clone() {
-                    Ok(handle) => return handle,
-                    Err(_) => shared,
-                },
-            };
+/// Why a stream did not become a handle; it has the stream.
+#[derive(Debug)]
+pub struct IntoHandleError {
+    stream: PipeStream,
+    error: io::Error,
+}
+
+impl IntoHandleError {
+    /// The stream as it was.
+    pub fn into_stream(self) -> PipeStream {
+        self.stream
+    }
+
+    /// What stands in the way.
+    pub fn error(&self) -> &io::Error {
+        &self.error
+    }
+}
+
+impl fmt::Display for IntoHandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for IntoHandleError {}
+
+impl From<IntoHandleError> for io::Error {
+    fn from(error: IntoHandleError) -> io::Error {
+        error.error
+    }
+}
+
+/// The overlapped handle, without this crate's deadlines. Where others have clones of the stream, it is a duplicate.
+///
+/// A server's leaves its listener's completion port (Windows 8.1 and later; before, it is bound to that for good).
+///
+/// # Errors
+///
+/// Where something would be lost the stream comes back: on a pipe with buffers of 0 a write that had to wait may have read
+/// ahead, which the stream's next reads bring; and a half close ([`close_write`](PipeStream::close_write)) may be under way,
+/// which goes out once the peer has read what is ahead of it.
+impl TryFrom<PipeStream> for OwnedHandle {
+    type Error = IntoHandleError;
+
+    fn try_from(stream: PipeStream) -> Result<OwnedHandle, IntoHandleError> {
+        const OPERATION: &str = "take the handle of";
+        let why = if stream.io().has_read_ahead() {
+            "the stream has read ahead while a write waited: read what there is first"
+        } else if stream.half_close().is_some_and(HalfClose::is_under_way) {
+            "a half close is under way: it goes out once the peer has read everything"
+        } else {
+            return hand_over(stream).map_err(|(stream, error)| IntoHandleError {
+                error: error::named(OPERATION, stream.local_addr(), error),
+                stream,
+            });
+        };
+        let error = Fault::new(Reason::WrongHandle, why).of(OPERATION, stream.local_addr());
+        Err(IntoHandleError { stream, error })
+    }
+}
+
+/// As `OwnedHandle::try_from`, but for what would be lost: it is. Null where the system has no handles left.
+impl IntoRawHandle for PipeStream {
+    fn into_raw_handle(self) -> RawHandle {
+        hand_over(self).map_or(std::ptr::null_mut(), OwnedHandle::into_raw_handle)
+    }
+}
+
+fn hand_over(stream: PipeStream) -> Result<OwnedHandle, (PipeStream, io::Error)> {
+    match stream.into_io() {
+        Ok((_hold, io)) => {
+            let handle = io.into_handle();
+            // Its packets are of no use there. Where the system does not know how, they go there and nobody minds.
+            let _ = os::leave_port(&handle);
+            Ok(handle)
         }
+        Err(shared) => match shared.io().handle().try_clone() {
+            Ok(handle) => Ok(handle),
+            Err(error) => Err((shared, error)),
+        },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use windows_sys::Win32::Foundation::{ERROR_FILE_NOT_FOUND, ERROR_SEM_TIMEOUT};
+use windows_sys::Win32::Foundation::{ERROR_BAD_DEV_TYPE, ERROR_FILE_NOT_FOUND, ERROR_SEM_TIMEOUT};
 
 use super::os;
 use crate::error::{self, Fault, Reason};
@@ -22,8 +22,10 @@ pub(crate) fn list() -> io::Result<Vec<PipeEntry>> {
     });
     match listed {
         Ok(()) => Ok(entries),
-        Err(source) if os::is_wine() => {
-            let why = "Wine does not list its pipes, but tells of one by its name";
+        // Wine 10: its pipes are no directory.
+        Err(source) if os::code(&source) == ERROR_BAD_DEV_TYPE => {
+            let why =
+                "this system does not list its pipes (Wine is one such): ask for one by its name";
             Err(Fault::new(Reason::NotHere, why)
                 .source(source)
                 .of("list", r"\\.\pipe\"))

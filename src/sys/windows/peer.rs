@@ -44,11 +44,15 @@ pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentit
         }
     };
     Ok(PeerIdentity {
-        account: os::account(&sid).ok(),
         sid: Some(sid),
         session: os::peer_session(pipe, server).ok(),
         ..PeerIdentity::default()
     })
+}
+
+/// The account of a SID, as `DOMAIN\user`. It may have to be asked for on another machine.
+pub(crate) fn account(sid: &str) -> Option<String> {
+    os::account(sid).ok()
 }
 
 /// Whether the server's process runs as `user`, and `owner` is whom it makes the owner of what it creates: of an elevated

@@ -28,10 +28,8 @@ pub(super) fn descriptor(
                        leave one of them out";
             return Err(wrong(why.to_owned()).of(OPERATION, name));
         }
-        _ if options.current_user_clients_only => {
-            format!("D:P(A;;FA;;;{})", user().map_err(fail)?)
-        }
-        Security::OsDefault => os_default().map_err(fail)?,
+        _ if options.current_user_clients_only => user_only().map_err(fail)?,
+        Security::OsDefault => return os::system_default_security().map_err(fail),
         Security::OwnerOnly => owner_only().map_err(fail)?,
         Security::Everyone => {
             format!("{}(A;;{READ_WRITE};;;WD)", owner_only().map_err(fail)?)
@@ -59,21 +57,42 @@ pub(super) fn descriptor(
     }
 }
 
-/// This user by their own SID (OW, the owner's rights, would be the Administrators' where the process is elevated), the
-/// system and the administrators.
+/// Who the server itself is, as entries of a DACL that let it add instances, and what it lets other processes of its user do.
+///
+/// The user stands there by their own SID: OW, the owner's rights, would be the Administrators' where the process is
+/// elevated. Then the Administrators' entry is the server's own, and the user's other processes, which are not elevated,
+/// may talk and no more: none of them could add an instance, and so take the clients of a server that may do more than
+/// they do. A server that is confined (an AppContainer, a restricted token) passes only by an entry of its own.
+fn own_entries() -> io::Result<String> {
+    let token = os::Token::current()?;
+    let user = os::user_sid(&token)?;
+    let rights = if os::is_administrator()? {
+        READ_WRITE
+    } else {
+        "FA"
+    };
+    Ok(format!("(A;;{rights};;;{user}){}", confinement(&token)))
+}
+
+fn confinement(token: &os::Token) -> String {
+    [os::container_sid(token), os::restricted_logon_sid(token)]
+        .into_iter()
+        .flatten()
+        .map(|own| format!("(A;;FA;;;{own})"))
+        .collect()
+}
+
+/// The server itself, the system and the administrators.
 fn owner_only() -> io::Result<String> {
-    Ok(format!("D:P(A;;FA;;;{})(A;;FA;;;SY)(A;;FA;;;BA)", user()?))
+    Ok(format!("D:P{}(A;;FA;;;SY)(A;;FA;;;BA)", own_entries()?))
 }
 
-/// What CreateNamedPipe gives a pipe of which nothing is said: full access for the system, the administrators and the
-/// owner, reading for everyone and the anonymous. (NtCreateNamedPipeFile would take the token's own default instead.)
-fn os_default() -> io::Result<String> {
+/// The user alone. An elevated server's instances are the user's too, since nobody else is there.
+fn user_only() -> io::Result<String> {
+    let token = os::Token::current()?;
     Ok(format!(
-        "D:(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{})(A;;FR;;;WD)(A;;FR;;;AN)",
-        user()?
+        "D:P(A;;FA;;;{}){}",
+        os::user_sid(&token)?,
+        confinement(&token)
     ))
-}
-
-fn user() -> io::Result<String> {
-    os::user_sid(&os::Token::current()?)
 }

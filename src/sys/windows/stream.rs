@@ -2,32 +2,84 @@
 
 use std::io;
 use std::os::windows::io::OwnedHandle;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ahead::{Ahead, Writing};
 use super::aside::{Drain, HalfClose};
-use super::os;
-use super::overlapped::{GivenUp, Overlapped, Waiter};
+use super::lent::{GivenUp, Lent, Waiter};
+use super::os::{self, Instance};
 use super::peer;
+use super::queue::{Came, Open};
 use crate::error::{Fault, Reason};
 use crate::identity::PeerIdentity;
 use crate::info::PipeInfo;
 use crate::kinds::{Part, Peek, PipeMode, Role};
-use crate::lane::{Lane, Operation};
+use crate::lane::{Beside, Operation};
 use crate::name::PipeName;
+
+const UNKNOWN: PipeInfo = PipeInfo {
+    mode: PipeMode::Byte,
+    instances: None,
+    max_instances: None,
+    input_buffer_size: None,
+    output_buffer_size: None,
+};
+
+/// The most that one write of bytes gives the system, which copies it as a whole into memory that it cannot page out.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Stream {
     handle: OwnedHandle,
+    /// After the handle, which is closed by then.
+    open: Option<Open>,
     /// Of a pipe whose peer has no buffer to write to.
     ahead: Option<Ahead>,
+    /// As it was when the stream began.
+    known: PipeInfo,
+    /// An empty message was sent, or may have been: the system does not count those that are unread.
+    sent_empty: AtomicBool,
 }
 
 impl Stream {
-    pub(crate) fn new(handle: OwnedHandle, mode: PipeMode, unbuffered: bool) -> Stream {
+    /// A server's end, of an instance made like `making`.
+    pub(super) fn accepted(came: Came, making: &Instance) -> Stream {
+        Stream {
+            handle: came.handle,
+            open: Some(came.open),
+            ahead: (making.input_buffer_size == 0).then(|| Ahead::new(making.mode)),
+            known: PipeInfo {
+                mode: making.mode,
+                instances: None,
+                max_instances: None,
+                input_buffer_size: Some(making.input_buffer_size),
+                output_buffer_size: Some(making.output_buffer_size),
+            },
+            sent_empty: AtomicBool::new(false),
+        }
+    }
+
+    /// An end of which the system says `local`, if this user may know.
+    pub(super) fn new(handle: OwnedHandle, local: Option<&os::Local>) -> Stream {
+        let mode = local.map_or(PipeMode::Byte, |local| local.mode);
+        let unbuffered = local.is_some_and(|local| local.unbuffered);
         Stream {
             handle,
+            open: None,
             ahead: unbuffered.then(|| Ahead::new(mode)),
+            known: PipeInfo {
+                instances: None,
+                ..local.map_or(UNKNOWN, os::Local::info)
+            },
+            sent_empty: AtomicBool::new(false),
         }
+    }
+
+    /// One that had a life before.
+    pub(super) fn adopted(handle: OwnedHandle, local: &os::Local) -> Stream {
+        let stream = Stream::new(handle, Some(local));
+        stream.sent_empty.store(true, Ordering::Relaxed);
+        stream
     }
 
     pub(super) fn handle(&self) -> &OwnedHandle {
@@ -35,7 +87,14 @@ impl Stream {
     }
 
     pub(super) fn into_handle(self) -> OwnedHandle {
+        // The instance goes on for as long as somebody has the handle, which nobody will tell.
+        std::mem::forget(self.open);
         self.handle
+    }
+
+    /// Whether something was read ahead that nobody has taken yet.
+    pub(super) fn has_read_ahead(&self) -> bool {
+        self.ahead.as_ref().is_some_and(|ahead| !ahead.is_empty())
     }
 
     /// A read that waits in the system without an OVERLAPPED: there is no such thing on an overlapped handle.
@@ -53,7 +112,7 @@ impl Stream {
         waiter: &'a Waiter,
         buffer: &'a mut [u8],
     ) -> impl Operation<Output = Part> + 'a {
-        Overlapped::new(
+        Lent::new(
             &self.handle,
             waiter,
             GivenUp::Harmless,
@@ -73,13 +132,29 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         bytes: &'a [u8],
-        reading: &'a Lane<Waiter>,
+        reading: Beside<'a, Waiter>,
     ) -> impl Operation<Output = Part> + 'a {
-        let write = Overlapped::new(
+        let bytes = &bytes[..bytes.len().min(MOST_AT_ONCE)];
+        self.write_once(waiter, bytes, None, reading)
+    }
+
+    /// One write of the system's.
+    fn write_once<'a>(
+        &'a self,
+        waiter: &'a Waiter,
+        bytes: &'a [u8],
+        message: Option<usize>,
+        reading: Beside<'a, Waiter>,
+    ) -> impl Operation<Output = Part> + 'a {
+        let write = Lent::new(
             &self.handle,
             waiter,
-            // Of a write that was taken in part the system reports nothing once it is cancelled.
-            GivenUp::Unknown,
+            match bytes.len() {
+                // There is no part of it that could have gone.
+                0 | 1 => GivenUp::Harmless,
+                // Of a write that was taken in part the system reports nothing once it is cancelled.
+                _ => GivenUp::Unknown,
+            },
             move |handle: &OwnedHandle, overlapped| {
                 // SAFETY: as for a read.
                 unsafe { os::write(handle, bytes.as_ptr(), bytes.len(), overlapped) }
@@ -88,6 +163,7 @@ impl Stream {
         let ahead = self.ahead.as_ref();
         Writing::new(
             write,
+            message,
             waiter,
             ahead.map(|ahead| (&self.handle, ahead, reading)),
         )
@@ -95,7 +171,11 @@ impl Stream {
 
     /// Waits until the peer has read everything.
     pub(crate) fn drain<'a>(&'a self, waiter: &'a Waiter) -> Drain<'a> {
-        Drain::new(&self.handle, waiter)
+        Drain::new(
+            &self.handle,
+            waiter,
+            !self.sent_empty.load(Ordering::Relaxed),
+        )
     }
 
     /// Whether a write that waits reads ahead.
@@ -108,9 +188,12 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         message: &'a [u8],
-        reading: &'a Lane<Waiter>,
+        reading: Beside<'a, Waiter>,
     ) -> impl Operation<Output = Part> + 'a {
-        self.write(waiter, message, reading)
+        if message.is_empty() {
+            self.sent_empty.store(true, Ordering::Relaxed);
+        }
+        self.write_once(waiter, message, Some(message.len()), reading)
     }
 
     /// Half close: an empty message, and on a byte pipe no such thing.
@@ -132,7 +215,14 @@ impl Stream {
     }
 
     pub(crate) fn peek(&self) -> io::Result<Peek> {
-        let pipe = os::peek(&self.handle);
+        let pipe = match os::peek(&self.handle, self.known.mode) {
+            // The peer has gone, and nothing is left of it; or this side has cut it off.
+            Err(error) if os::is_end(&error) => Ok(Peek {
+                ended: true,
+                ..Peek::default()
+            }),
+            pipe => pipe,
+        };
         match &self.ahead {
             Some(ahead) => ahead.peek(pipe),
             None => pipe,
@@ -156,7 +246,12 @@ impl Stream {
     }
 
     pub(crate) fn info(&self, _role: Role, _mode: PipeMode) -> io::Result<PipeInfo> {
-        Ok(os::local(&self.handle)?.info())
+        match os::local(&self.handle) {
+            Ok(local) => Ok(local.info()),
+            // Of a pipe without its other end the system may tell nothing more.
+            Err(error) if os::is_end(&error) => Ok(self.known.clone()),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn is_connected(&self) -> io::Result<bool> {

@@ -98,6 +98,7 @@ pub(crate) fn is_cancelled(error: &io::Error) -> bool {
 pub(crate) fn is_end(error: &io::Error) -> bool {
     matches!(
         code(error),
-        ERROR_BROKEN_PIPE | ERROR_NO_DATA | ERROR_PIPE_NOT_CONNECTED
+        // BAD_PIPE: of a server's end that was disconnected, some calls say this.
+        ERROR_BROKEN_PIPE | ERROR_NO_DATA | ERROR_PIPE_NOT_CONNECTED | ERROR_BAD_PIPE
     )
 }

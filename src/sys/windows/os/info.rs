@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::ptr::null_mut;
 
 use windows_sys::Wdk::Storage::FileSystem::*;
+use windows_sys::Win32::Foundation::STATUS_BUFFER_OVERFLOW;
 use windows_sys::Win32::Storage::FileSystem::*;
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Pipes::*;
 
 use super::basics::{check, from_status};
 use crate::info::PipeInfo;
-use crate::kinds::{Peek, PipeMode};
+use crate::kinds::{Directions, Peek, PipeMode};
 
 /// What the system knows of an instance, without asking the other side.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +24,16 @@ pub(crate) struct Local {
     /// Both ends are there.
     pub(crate) connected: bool,
     pub(crate) mode: PipeMode,
+    /// What the server's end may do, by the pipe's configuration.
+    pub(crate) directions: Directions,
     instances: u32,
     max_instances: u32,
     /// From the client to the server, and back.
     quotas: (u32, u32),
-    /// The peer has no buffer to write to: each of its writes waits for a read.
+    /// The peer may have no buffer to write to: then each of its writes waits for a read.
     pub(crate) unbuffered: bool,
-    /// All that was written has been read.
+    /// All that was written has been read, empty messages apart, which are not counted. Where the system's counts do not
+    /// say so for sure, false.
     pub(crate) drained: bool,
 }
 
@@ -53,28 +57,29 @@ pub(crate) fn limit(max_instances: u32) -> Option<u32> {
     (max_instances != NO_LIMIT).then_some(max_instances)
 }
 
+/// Of a client's end the documentation leaves open whose inbound and outbound these are, and npfs's sources and libuv's
+/// (`src/win/pipe.c`) take them for the client's own. So of the two either may be the one that is meant.
+fn unbuffered(server: bool, (inbound, outbound): (u32, u32)) -> bool {
+    inbound == 0 || !server && outbound == 0
+}
+
+/// What is free of a quota equals it only if nothing is unread: unread bytes use it up. (So does a read that the peer has
+/// pending, as Cygwin found, and Wine 10 says 0 of some pipes: then there is no telling.) Of a client's two quotas the larger
+/// one can be free in full only if it is the one that is meant, or they are equal. A quota of 0 says nothing.
+fn drained(server: bool, (inbound, outbound): (u32, u32), free: u32) -> bool {
+    let quota = match server {
+        true => outbound,
+        false => inbound.max(outbound),
+    };
+    quota > 0 && free == quota
+}
+
 pub(crate) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
-    let mut status = IO_STATUS_BLOCK::default();
     let mut info = FILE_PIPE_LOCAL_INFORMATION::default();
-    // SAFETY: an open handle, and locals of the sizes that are said.
-    let result = unsafe {
-        NtQueryInformationFile(
-            pipe.as_raw_handle(),
-            &mut status,
-            (&raw mut info).cast(),
-            size_of::<FILE_PIPE_LOCAL_INFORMATION>() as u32,
-            FilePipeLocalInformation,
-        )
-    };
-    if result < 0 {
-        return Err(from_status(result));
-    }
+    // SAFETY: the class's structure.
+    unsafe { ask(pipe, FilePipeLocalInformation, &mut info) }?;
     let server = info.NamedPipeEnd & FILE_PIPE_SERVER_END != 0;
-    let quota = if server {
-        info.OutboundQuota
-    } else {
-        info.InboundQuota
-    };
+    let quotas = (info.InboundQuota, info.OutboundQuota);
     Ok(Local {
         server,
         connected: info.NamedPipeState == FILE_PIPE_CONNECTED_STATE,
@@ -85,19 +90,18 @@ pub(crate) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
         },
         instances: info.CurrentInstances,
         max_instances: info.MaximumInstances,
-        quotas: (info.InboundQuota, info.OutboundQuota),
-        unbuffered: (if server {
-            info.InboundQuota
-        } else {
-            info.OutboundQuota
-        }) == 0,
-        // Of a quota of 0 nothing can be used up.
-        drained: quota > 0 && info.WriteQuotaAvailable == quota,
+        directions: Directions {
+            read: info.NamedPipeConfiguration != FILE_PIPE_OUTBOUND,
+            write: info.NamedPipeConfiguration != FILE_PIPE_INBOUND,
+        },
+        quotas,
+        unbuffered: unbuffered(server, quotas),
+        drained: drained(server, quotas, info.WriteQuotaAvailable),
     })
 }
 
 /// `PeekNamedPipe`, of counts alone.
-pub(crate) fn peek(pipe: &OwnedHandle) -> io::Result<Peek> {
+pub(crate) fn peek(pipe: &OwnedHandle, mode: PipeMode) -> io::Result<Peek> {
     let (mut available, mut message) = (0, 0);
     // SAFETY: an open handle, and locals to be written to.
     check(unsafe {
@@ -113,8 +117,36 @@ pub(crate) fn peek(pipe: &OwnedHandle) -> io::Result<Peek> {
     Ok(Peek {
         available: available as usize,
         message: message as usize,
-        ended: false,
+        ended: mode == PipeMode::Message && available == 0 && messages(pipe)? > 0,
     })
+}
+
+/// FSCTL_PIPE_PEEK: how many messages there are, empty ones too, which PeekNamedPipe leaves out. (Wine 10 says 0.)
+fn messages(pipe: &OwnedHandle) -> io::Result<u32> {
+    let mut status = IO_STATUS_BLOCK::default();
+    let mut found = FILE_PIPE_PEEK_BUFFER::default();
+    // SAFETY: an open handle, and locals of the sizes that are said. A peek never waits, so that the system is done with
+    // them; without a context it posts nothing to a port.
+    let result = unsafe {
+        NtFsControlFile(
+            pipe.as_raw_handle(),
+            null_mut(),
+            None,
+            null_mut(),
+            &mut status,
+            FSCTL_PIPE_PEEK,
+            null_mut(),
+            0,
+            (&raw mut found).cast(),
+            size_of::<FILE_PIPE_PEEK_BUFFER>() as u32,
+        )
+    };
+    match result {
+        // There is data by now, which did not fit.
+        STATUS_BUFFER_OVERFLOW => Ok(0),
+        failed if failed < 0 => Err(from_status(failed)),
+        _ => Ok(found.NumberOfMessages),
+    }
 }
 
 /// `FileNameInfo`: where the pipe of a handle is, as `\\.\pipe\NAME`.
@@ -141,4 +173,86 @@ pub(crate) fn path_of(pipe: &OwnedHandle) -> io::Result<PathBuf> {
     let mut path = OsString::from(r"\\.\pipe");
     path.push(OsString::from_wide(name));
     Ok(path.into())
+}
+
+/// How calls on a handle behave, as whoever opened it asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manners {
+    /// Overlapped, and what has to wait does.
+    Overlapped,
+    /// Opened without FILE_FLAG_OVERLAPPED.
+    Synchronous,
+    /// In PIPE_NOWAIT mode.
+    NoWait,
+}
+
+/// `FileModeInformation`, `FilePipeInformation`.
+pub(crate) fn manners(pipe: &OwnedHandle) -> io::Result<Manners> {
+    let mut mode = FILE_MODE_INFORMATION::default();
+    // SAFETY: the class's structure.
+    unsafe { ask(pipe, FileModeInformation, &mut mode) }?;
+    if mode.Mode & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) != 0 {
+        return Ok(Manners::Synchronous);
+    }
+    let mut info = FILE_PIPE_INFORMATION::default();
+    // SAFETY: as above.
+    unsafe { ask(pipe, FilePipeInformation, &mut info) }?;
+    Ok(match info.CompletionMode {
+        FILE_PIPE_COMPLETE_OPERATION => Manners::NoWait,
+        _ => Manners::Overlapped,
+    })
+}
+
+/// `NtQueryInformationFile`.
+///
+/// # Safety
+///
+/// `T` is the structure of `class`, of numbers alone.
+unsafe fn ask<T>(
+    pipe: &OwnedHandle,
+    class: FILE_INFORMATION_CLASS,
+    info: &mut T,
+) -> io::Result<()> {
+    let mut status = IO_STATUS_BLOCK::default();
+    // SAFETY: an open handle, and locals of the sizes that are said.
+    let result = unsafe {
+        NtQueryInformationFile(
+            pipe.as_raw_handle(),
+            &mut status,
+            (&raw mut *info).cast(),
+            size_of::<T>() as u32,
+            class,
+        )
+    };
+    if result < 0 {
+        Err(from_status(result))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_sure_is_drained() {
+        let (server, client) = (true, false);
+        for (end, quotas, free, sure) in [
+            (server, (64, 32), 32, true),
+            (server, (64, 32), 31, false),
+            (server, (64, 0), 0, false),
+            // As much as the other way's: of a client it may be that one's.
+            (client, (64, 32), 32, false),
+            (client, (64, 32), 64, true),
+            (client, (32, 64), 64, true),
+            (client, (64, 64), 64, true),
+            (client, (64, 64), 0, false),
+            (client, (0, 0), 0, false),
+        ] {
+            assert_eq!(drained(end, quotas, free), sure, "{end} {quotas:?} {free}");
+        }
+        assert!(unbuffered(server, (0, 64)) && !unbuffered(server, (64, 0)));
+        assert!(unbuffered(client, (0, 64)) && unbuffered(client, (64, 0)));
+    }
 }

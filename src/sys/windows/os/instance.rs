@@ -1,10 +1,13 @@
 //! The server's end: instances of a pipe.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
 
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Wdk::Storage::FileSystem::*;
@@ -14,14 +17,20 @@ use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Pipes::*;
 
 use super::basics::{check, from_status, owned};
-use super::info::NO_LIMIT;
+use super::info::{NO_LIMIT, local};
 use super::overlapped::Overlapped;
 use super::security::SecurityDescriptor;
-use super::wine::is_wine;
+use super::token::AsOurselves;
 use crate::kinds::{Directions, PipeMode};
 
 // What windows-sys does not have (ntifs.h).
-#[link(name = "ntdll", kind = "raw-dylib")]
+//
+// On 32-bit Windows a `system` function is imported as `_NAME@BYTES` unless told otherwise, and ntdll exports it as NAME.
+#[cfg_attr(
+    target_arch = "x86",
+    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
+)]
+#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
 unsafe extern "system" {
     fn NtCreateNamedPipeFile(
         handle: *mut HANDLE,
@@ -49,6 +58,33 @@ pub(crate) fn nt_path(path: &Path) -> Vec<u16> {
         .collect()
 }
 
+/// Whether this system has remote clients, and a bit to refuse them: looked up once, by a pipe that is gone at once. Wine 10
+/// takes FILE_PIPE_REJECT_REMOTE_CLIENTS for the message type, as it does any bit there.
+pub(super) fn knows_remote_clients() -> io::Result<bool> {
+    static KNOWS: OnceLock<bool> = OnceLock::new();
+    if let Some(&knows) = KNOWS.get() {
+        return Ok(knows);
+    }
+    let probe = Instance {
+        path: nt_path(Path::new(&random_path())),
+        mode: PipeMode::Byte,
+        directions: Directions::BOTH,
+        accept_remote: false,
+        input_buffer_size: 0,
+        output_buffer_size: 0,
+        security: SecurityDescriptor::parse("D:P")?,
+    };
+    let knows = local(&probe.make(true, true)?)?.mode == PipeMode::Byte;
+    let _ = KNOWS.set(knows);
+    Ok(knows)
+}
+
+/// The path of a pipe that nobody has or could guess.
+pub(crate) fn random_path() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!(r"\\.\pipe\npipe-{:016x}{:016x}", random(), random())
+}
+
 /// How an instance of a pipe is made.
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -68,7 +104,20 @@ impl Instance {
     ///
     /// CreateNamedPipe could do as much, but for Wine: that ignores FILE_FLAG_FIRST_PIPE_INSTANCE, and keeps to
     /// FILE_CREATE (Wine 10).
-    pub(crate) fn create(&self, first: bool) -> io::Result<OwnedHandle> {
+    ///
+    /// A thread that acts as a client at the moment makes it as itself, for as long as it has `_as_ourselves`: the client need
+    /// not be allowed to add instances.
+    pub(crate) fn create(
+        &self,
+        _as_ourselves: &AsOurselves,
+        first: bool,
+    ) -> io::Result<OwnedHandle> {
+        #[cfg(test)]
+        faults::met()?;
+        self.make(first, !self.accept_remote && knows_remote_clients()?)
+    }
+
+    fn make(&self, first: bool, reject_remote: bool) -> io::Result<OwnedHandle> {
         let bytes = (self.path.len() * 2) as u16;
         let name = UNICODE_STRING {
             Length: bytes,
@@ -98,8 +147,7 @@ impl Instance {
             PipeMode::Byte => (FILE_PIPE_BYTE_STREAM_TYPE, FILE_PIPE_BYTE_STREAM_MODE),
             PipeMode::Message => (FILE_PIPE_MESSAGE_TYPE, FILE_PIPE_MESSAGE_MODE),
         };
-        // Wine 10 has no remote clients, and takes any bit here for the message type.
-        if !self.accept_remote && !is_wine() {
+        if reject_remote {
             kind |= FILE_PIPE_REJECT_REMOTE_CLIENTS;
         }
         // What WaitNamedPipe with NMPWAIT_USE_DEFAULT_WAIT waits: CreateNamedPipe's own default, 50 ms in 100 ns.
@@ -169,4 +217,30 @@ pub(crate) unsafe fn listen(
 pub(crate) fn disconnect(pipe: &OwnedHandle) -> io::Result<()> {
     // SAFETY: an open handle.
     check(unsafe { DisconnectNamedPipe(pipe.as_raw_handle()) })
+}
+
+/// A system that has no more instances to give, for the tests of what then becomes of a name.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::cell::Cell;
+    use std::io;
+
+    use windows_sys::Win32::Foundation::ERROR_NO_SYSTEM_RESOURCES;
+
+    thread_local! {
+        /// How many of this thread's next instances fail.
+        pub(in crate::sys::windows) static NEXT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn met() -> io::Result<()> {
+        match NEXT.get() {
+            0 => Ok(()),
+            left => {
+                NEXT.set(left - 1);
+                Err(io::Error::from_raw_os_error(
+                    ERROR_NO_SYSTEM_RESOURCES as i32,
+                ))
+            }
+        }
+    }
 }

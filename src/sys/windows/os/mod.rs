@@ -12,13 +12,12 @@ mod pool;
 mod port;
 mod security;
 mod token;
-mod wine;
 
 #[cfg(test)]
 pub(super) use basics::calls;
 pub(super) use basics::{code, is_cancelled, is_end, wide};
 pub(super) use event::{Event, wait_either};
-pub(super) use info::{limit, local, path_of, peek};
+pub(super) use info::{Local, Manners, limit, local, manners, path_of, peek};
 pub(super) use instance::{Instance, Listening, disconnect, listen, nt_path};
 pub(super) use list::list;
 pub(super) use open::{
@@ -28,8 +27,10 @@ pub(super) use open::{
 pub(super) use overlapped::{Overlapped, Started, cancel, finish, progress, read, write};
 pub(super) use peer::{is_local, peer_pid, peer_session};
 pub(super) use pool::{Thread, flush, run_aside};
-pub(super) use port::{Packet, Port};
+pub(super) use port::{Key, Packet, Port, leave_port};
 pub(super) use security::{SecurityDescriptor, account, normal_sid, owner, security};
 pub(crate) use token::Impersonation;
-pub(super) use token::{Token, owner_sid, user_sid};
-pub(super) use wine::is_wine;
+pub(super) use token::{
+    AsOurselves, Token, container_sid, is_administrator, owner_sid, restricted_logon_sid,
+    system_default_security, user_sid,
+};

@@ -9,7 +9,7 @@ use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::Storage::FileSystem::{ReadFile, WriteFile};
 use windows_sys::Win32::System::IO::*;
 
-use super::basics::count;
+use super::basics::{code, count};
 use super::event::Event;
 use crate::kinds::Part;
 
@@ -73,8 +73,6 @@ fn started(done: i32) -> io::Result<Started> {
     // SAFETY: reads a number of this thread's.
     match unsafe { GetLastError() } {
         ERROR_IO_PENDING => Ok(Started::Pending),
-        // A part of a message: a success that has its count in the OVERLAPPED, not in the call's own count.
-        ERROR_MORE_DATA => Ok(Started::Finished),
         code => Err(io::Error::from_raw_os_error(code as i32)),
     }
 }
@@ -93,7 +91,7 @@ pub(crate) unsafe fn read(
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     count!();
     // SAFETY: the caller's promise; the handle is open.
-    started(unsafe {
+    let read = started(unsafe {
         ReadFile(
             pipe.as_raw_handle(),
             buffer,
@@ -101,10 +99,15 @@ pub(crate) unsafe fn read(
             null_mut(),
             overlapped.cast(),
         )
-    })
+    });
+    match read {
+        // A part of a message: a success that has its count in the OVERLAPPED, not in the call's own count.
+        Err(error) if code(&error) == ERROR_MORE_DATA => Ok(Started::Finished),
+        read => read,
+    }
 }
 
-/// `WriteFile`.
+/// `WriteFile`. ERROR_MORE_DATA is an error here: the peer takes less than was given (KB 119218).
 ///
 /// # Safety
 ///

@@ -7,7 +7,7 @@ use windows_sys::Win32::Foundation::ERROR_PIPE_LOCAL;
 use windows_sys::Win32::System::Pipes::*;
 
 use super::basics::{check, code};
-use super::wine::is_wine;
+use super::instance::knows_remote_clients;
 
 /// The process at the other end.
 pub(crate) fn peer_pid(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
@@ -25,6 +25,10 @@ pub(crate) fn peer_pid(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
 
 /// Whether a server's client is on this machine. Where the system does not tell, it is not.
 pub(crate) fn is_local(pipe: &OwnedHandle) -> bool {
+    // A system without remote clients may be without the call below too (Wine 10 ends the process for it).
+    if knows_remote_clients().is_ok_and(|knows| !knows) {
+        return true;
+    }
     let mut name = [0u16; 256];
     // SAFETY: an open handle, and a buffer of the size that is said, in bytes.
     let told = unsafe {
@@ -34,8 +38,7 @@ pub(crate) fn is_local(pipe: &OwnedHandle) -> bool {
             size_of_val(&name) as u32,
         )
     };
-    // ERROR_PIPE_LOCAL. Wine 10 has no remote clients, and does not have the call either.
-    told == 0 && code(&io::Error::last_os_error()) == ERROR_PIPE_LOCAL || is_wine()
+    told == 0 && code(&io::Error::last_os_error()) == ERROR_PIPE_LOCAL
 }
 
 /// The session of the process at the other end.

@@ -3,7 +3,6 @@
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
-use std::ptr::null;
 
 use windows_sys::Win32::Storage::FileSystem::FlushFileBuffers;
 use windows_sys::Win32::System::IO::CancelSynchronousIo;
@@ -35,23 +34,27 @@ impl Thread {
     }
 }
 
-/// Runs `work` on a thread of the system's own pool.
-pub(crate) fn run_aside(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    type Work = Box<dyn FnOnce() + Send>;
+/// Runs `work` on a thread of the system's own pool, which is told that it may take long: it holds up nothing else there.
+pub(crate) fn run_aside(work: fn()) -> io::Result<()> {
+    /// The bit of `Flags` that SetThreadpoolCallbackRunsLong sets (winnt.h).
+    const LONG_FUNCTION: u32 = 1;
 
     unsafe extern "system" fn run(_: PTP_CALLBACK_INSTANCE, context: *mut c_void) {
-        // SAFETY: the box that `run_aside` has given up, once.
-        let work: Box<Work> = unsafe { Box::from_raw(context.cast()) };
+        // SAFETY: the function that `run_aside` was given: see there.
+        let work: fn() = unsafe { std::mem::transmute(context) };
         work();
     }
 
-    let context = Box::into_raw(Box::new(work));
-    // SAFETY: the callback takes over the box that `context` is.
-    if unsafe { TrySubmitThreadpoolCallback(Some(run), context.cast(), null()) } != 0 {
-        return Ok(());
-    }
-    let error = io::Error::last_os_error();
-    // SAFETY: nobody has taken it, and no callback ever will.
-    drop(unsafe { Box::from_raw(context) });
-    Err(error)
+    let environment = TP_CALLBACK_ENVIRON_V3 {
+        Version: 3,
+        CallbackPriority: TP_CALLBACK_PRIORITY_NORMAL,
+        Size: size_of::<TP_CALLBACK_ENVIRON_V3>() as u32,
+        u: TP_CALLBACK_ENVIRON_V3_0 {
+            Flags: LONG_FUNCTION,
+        },
+        ..TP_CALLBACK_ENVIRON_V3::default()
+    };
+    // SAFETY: the environment is read by the call alone. A function is as large as a pointer on every Windows, and the
+    // callback makes one of it again.
+    check(unsafe { TrySubmitThreadpoolCallback(Some(run), work as *mut c_void, &environment) })
 }

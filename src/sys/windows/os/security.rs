@@ -7,10 +7,22 @@ use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::*;
 use windows_sys::Win32::Security::Authorization::*;
 use windows_sys::Win32::Security::*;
+use windows_sys::Win32::System::Memory::{GetProcessHeap, HeapFree, LMEM_FIXED, LocalAlloc};
 
-use super::basics::{check, take_text, wide};
+use super::basics::{check, from_status, last, take_text, wide};
 
-/// A security descriptor that the system made.
+// What windows-sys does not have. On 32-bit Windows a `system` function is imported as `_NAME@BYTES` unless told otherwise,
+// and ntdll exports it as NAME.
+#[cfg_attr(
+    target_arch = "x86",
+    link(name = "ntdll", kind = "raw-dylib", import_name_type = "undecorated")
+)]
+#[cfg_attr(not(target_arch = "x86"), link(name = "ntdll", kind = "raw-dylib"))]
+unsafe extern "system" {
+    fn RtlDefaultNpAcl(acl: *mut *mut ACL) -> NTSTATUS;
+}
+
+/// A security descriptor that the system made, or a block of LocalAlloc's with all that belongs to one.
 #[derive(Debug)]
 pub(crate) struct SecurityDescriptor(pub(super) PSECURITY_DESCRIPTOR);
 
@@ -33,6 +45,49 @@ impl SecurityDescriptor {
             )
         })?;
         Ok(SecurityDescriptor(descriptor))
+    }
+
+    /// `RtlDefaultNpAcl`: what the system gives a pipe of which nothing is said. (The call that makes instances would take
+    /// the token's own default instead.)
+    ///
+    /// Wine 10 says that it has succeeded, and has made nothing: then it is what the manual of CreateNamedPipe says, for
+    /// `user`.
+    pub(super) fn system_default(user: &str) -> io::Result<SecurityDescriptor> {
+        const SECURITY_DESCRIPTOR_REVISION: u32 = 1; // winnt.h
+        let mut acl: *mut ACL = null_mut();
+        // SAFETY: a local to be written to.
+        let status = unsafe { RtlDefaultNpAcl(&mut acl) };
+        if status < 0 {
+            return Err(from_status(status));
+        }
+        if acl.is_null() {
+            return SecurityDescriptor::parse(&format!(
+                "D:(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{user})(A;;FR;;;WD)(A;;FR;;;AN)"
+            ));
+        }
+        // SAFETY: the call has made an ACL, as long as it says, on the process's heap, to be freed once. The block has room
+        // for a descriptor and, behind it, aligned as an ACL has to be, for a copy.
+        unsafe {
+            let length = usize::from((*acl).AclSize);
+            let head = size_of::<SECURITY_DESCRIPTOR>().next_multiple_of(align_of::<u64>());
+            let block = LocalAlloc(LMEM_FIXED, head + length);
+            let made = if block.is_null() {
+                last()
+            } else {
+                let descriptor = SecurityDescriptor(block);
+                let copy: *mut ACL = block.byte_add(head).cast();
+                copy.cast::<u8>()
+                    .copy_from_nonoverlapping(acl.cast(), length);
+                check(InitializeSecurityDescriptor(
+                    block,
+                    SECURITY_DESCRIPTOR_REVISION,
+                ))
+                .and_then(|()| check(SetSecurityDescriptorDacl(block, 1, copy, 0)))
+                .map(|()| descriptor)
+            };
+            HeapFree(GetProcessHeap(), 0, acl.cast());
+            made
+        }
     }
 }
 
@@ -116,10 +171,10 @@ pub(crate) fn normal_sid(sid: &str) -> io::Result<String> {
 }
 
 /// A SID that the system made.
-struct Sid(PSID);
+pub(super) struct Sid(pub(super) PSID);
 
 impl Sid {
-    fn parse(text: &str) -> io::Result<Sid> {
+    pub(super) fn parse(text: &str) -> io::Result<Sid> {
         let text = wide(text);
         let mut sid = null_mut();
         // SAFETY: a string that ends with NUL, and a local to be written to.

@@ -1,4 +1,5 @@
-//! An overlapped operation's life: started, waited for, given up; its result is always looked at.
+//! The life of an overlapped operation on memory that its caller lends: started, waited for, given up; its result is
+//! always looked at.
 //!
 //! A lane has one call at a time in the system, so that one `OVERLAPPED` and one event for each lane are enough, and no
 //! operation allocates. The event stands for two things, the completion and a wake-up from another thread; which of
@@ -24,7 +25,7 @@ pub(crate) struct Waiter {
     overlapped: UnsafeCell<os::Overlapped>,
 }
 
-// SAFETY: the event may be used from any thread. The OVERLAPPED is touched only by the `Overlapped` operation that
+// SAFETY: the event may be used from any thread. The OVERLAPPED is touched only by the [`Lent`] operation that
 // borrows this waiter, and the lane that owns the waiter lets one operation at a time exist (its turn); the lane's lock,
 // taken and released around each turn, orders one operation's accesses before the next one's.
 unsafe impl Sync for Waiter {}
@@ -85,7 +86,7 @@ enum State {
 ///
 /// While it is pending the system holds the memory that `start` gave it, for `'a`: dropping this gives the operation
 /// up and waits until the system has let go. (It must therefore not be forgotten; nobody outside this crate can.)
-pub(super) struct Overlapped<'a, F> {
+pub(super) struct Lent<'a, F> {
     handle: &'a OwnedHandle,
     waiter: &'a Waiter,
     start: F,
@@ -93,7 +94,7 @@ pub(super) struct Overlapped<'a, F> {
     state: State,
 }
 
-impl<'a, F> Overlapped<'a, F>
+impl<'a, F> Lent<'a, F>
 where
     F: FnMut(&OwnedHandle, *mut os::Overlapped) -> io::Result<Started>,
 {
@@ -103,7 +104,7 @@ where
         given_up: GivenUp,
         start: F,
     ) -> Self {
-        Overlapped {
+        Lent {
             handle,
             waiter,
             start,
@@ -139,7 +140,7 @@ where
     }
 }
 
-impl<F> Overlapped<'_, F> {
+impl<F> Lent<'_, F> {
     fn progress(&mut self) -> Poll<io::Result<Part>> {
         // SAFETY: the OVERLAPPED lives in the waiter, borrowed for as long as this operation is; it was initialised by
         // `begin`, and the system alone writes to it since.
@@ -165,7 +166,7 @@ impl<F> Overlapped<'_, F> {
     }
 }
 
-impl<F> Operation for Overlapped<'_, F>
+impl<F> Operation for Lent<'_, F>
 where
     F: FnMut(&OwnedHandle, *mut os::Overlapped) -> io::Result<Started>,
 {
@@ -199,7 +200,7 @@ where
     }
 }
 
-impl<F> Drop for Overlapped<'_, F> {
+impl<F> Drop for Lent<'_, F> {
     fn drop(&mut self) {
         if self.state == State::Pending {
             // Nobody is left to be told what came of it.

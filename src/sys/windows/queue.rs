@@ -1,0 +1,300 @@
+//! The instances of a pipe that no stream has: put up ahead of `accept`, each waiting for a client of its own.
+//!
+//! An instance's life: made and bound to a completion port, with a [`Key`] that no other handle has; *pending* while it
+//! waits for a client, its `OVERLAPPED` the system's; *ready* once a packet has told that a client came; then a stream's.
+//! Pending, ready and streams together are never more than the slots allow, and there is always at least one of them, so that
+//! the name is never anybody else's: before a stream closes its instance, the next one is made. (For that moment there is one
+//! more for each such stream, so that the system is told of no limit.) If that fails and the last stream goes, so does the
+//! name, and the next instance takes it anew, where nobody else has it by then.
+//!
+//! Nothing here waits for a packet: whoever reads the port hands over what comes.
+
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::windows::io::OwnedHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use windows_sys::Win32::Foundation::ERROR_FILE_NOT_FOUND;
+
+use super::aside;
+use super::os::{self, AsOurselves, Instance, Key, Listening, Overlapped, Port};
+use crate::slots::Slots;
+
+pub(super) struct Queue {
+    port: Arc<Port>,
+    making: Instance,
+    backlog: usize,
+    /// How many instances are streams'.
+    open: Arc<AtomicUsize>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pending: Vec<Pending>,
+    ready: VecDeque<Came>,
+    /// To which nobody came and nobody will: closed once there are others in their place.
+    spent: Vec<OwnedHandle>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    #[default]
+    Open,
+    /// What waits was cancelled, and the system has not let go of all of it.
+    Closing,
+    /// There are no instances left but the streams'.
+    Closed,
+}
+
+/// An instance that waits for its client. The system holds the `OVERLAPPED` until its packet has come.
+struct Pending {
+    key: Key,
+    overlapped: Box<UnsafeCell<Overlapped>>,
+    handle: OwnedHandle,
+}
+
+// SAFETY: the OVERLAPPED has no tie to a thread. It is the system's until its packet has come, and after that it is read by
+// the one thread that has taken this out of the state under the queue's lock.
+unsafe impl Send for Pending {}
+
+/// An instance with its client.
+#[derive(Debug)]
+pub(super) struct Came {
+    pub(super) handle: OwnedHandle,
+    /// That of its packets in the port that it is bound to.
+    #[allow(dead_code)] // for whoever goes on to use that port
+    pub(super) key: Key,
+    pub(super) open: Open,
+}
+
+/// Counts an instance as a stream's until it is dropped, which has to be after the handle is closed.
+#[derive(Debug)]
+pub(super) struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Open {
+        count.fetch_add(1, Ordering::SeqCst);
+        Open(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// Whatever the instances wait for is told by packets of `port`.
+    pub(super) fn new(port: Arc<Port>, making: Instance, backlog: usize) -> Queue {
+        Queue {
+            port,
+            making,
+            backlog,
+            open: Arc::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn making(&self) -> &Instance {
+        &self.making
+    }
+
+    pub(super) fn port(&self) -> &Port {
+        &self.port
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half way, so a poisoned lock guards a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.state().phase
+    }
+
+    /// Begins with the first instance of the name, and puts up the others.
+    pub(super) fn begin(&self, first: OwnedHandle, slots: &Slots) -> io::Result<()> {
+        let mut state = self.state();
+        self.put_up(&mut state, first)?;
+        self.replenish(&mut state, slots)
+    }
+
+    /// One more instance.
+    fn make(&self, state: &State, as_ourselves: &AsOurselves) -> io::Result<OwnedHandle> {
+        let ours = state.waiting() + state.spent.len() + self.open.load(Ordering::SeqCst);
+        if ours > 0 {
+            match self.making.create(as_ourselves, false) {
+                Err(error) if os::code(&error) == ERROR_FILE_NOT_FOUND => {}
+                made => return made,
+            }
+        }
+        // The name has gone, or may have: another's instances are not joined.
+        self.making.create(as_ourselves, true).or_else(|error| {
+            if !aside::settle() {
+                return Err(error);
+            }
+            self.making.create(as_ourselves, true)
+        })
+    }
+
+    /// Lets an instance wait for a client.
+    fn put_up(&self, state: &mut State, handle: OwnedHandle) -> io::Result<()> {
+        let key = Key::new();
+        self.port.add(&handle, key)?;
+        let pending = Pending {
+            key,
+            overlapped: Box::default(),
+            handle,
+        };
+        let overlapped = pending.overlapped.get();
+        // SAFETY: the OVERLAPPED is new. It stays in its box, which is dropped only when its packet has come, or when
+        // the call below says that none will.
+        match unsafe { os::listen(&pending.handle, overlapped) }? {
+            Listening::Pending => state.pending.push(pending),
+            Listening::Connected => match self.port.post(key, overlapped) {
+                // In its turn, behind those whose packets are there already.
+                Ok(()) => state.pending.push(pending),
+                // Out of its turn, and not lost.
+                Err(_) => state.ready.push_back(self.came(pending)),
+            },
+        }
+        Ok(())
+    }
+
+    fn came(&self, pending: Pending) -> Came {
+        Came {
+            handle: pending.handle,
+            key: pending.key,
+            open: Open::new(&self.open),
+        }
+    }
+
+    /// Puts up as many instances as the backlog asks for and the slots allow.
+    fn replenish(&self, state: &mut State, slots: &Slots) -> io::Result<()> {
+        let wanted = self.backlog.min(slots.free());
+        if state.phase == Phase::Open && state.waiting() < wanted {
+            let as_ourselves = AsOurselves::begin()?;
+            while state.waiting() < wanted {
+                let handle = self.make(state, &as_ourselves)?;
+                self.put_up(state, handle)?;
+            }
+        }
+        state.spent.clear();
+        Ok(())
+    }
+
+    /// Puts up what is missing. Whether a client can still come, where that fails.
+    pub(super) fn refill(&self, slots: &Slots) -> (io::Result<()>, bool) {
+        let mut state = self.state();
+        let filled = self.replenish(&mut state, slots);
+        (filled, !state.pending.is_empty())
+    }
+
+    /// The first client that came, if one did; the next instance is put up in its place.
+    pub(super) fn next(&self, slots: &Slots) -> Option<Came> {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return None;
+        }
+        let came = state.ready.pop_front()?;
+        slots.take();
+        // If it cannot be made now, the next accept will try again.
+        let _ = self.replenish(&mut state, slots);
+        Some(came)
+    }
+
+    /// Takes in a packet that came out of the port. False: it is none of an instance that waits here. (It may be what
+    /// somebody did with a handle that was a stream's once.)
+    pub(super) fn arrived(
+        &self,
+        key: Key,
+        overlapped: *mut Overlapped,
+        listened: io::Result<()>,
+    ) -> bool {
+        let mut state = self.state();
+        let Some(pending) = state.take(key, overlapped) else {
+            return false;
+        };
+        let came = match listened {
+            Ok(()) => true,
+            // It came and left; what it wrote is there.
+            Err(error) => os::is_end(&error),
+        };
+        if state.phase == Phase::Closing {
+            drop(pending);
+            Self::end(&mut state);
+        } else if came {
+            let came = self.came(pending);
+            state.ready.push_back(came);
+        } else {
+            state.spent.push(pending.handle);
+        }
+        true
+    }
+
+    /// Gives up the name: ends all that waits. It is done once the phase is [`Phase::Closed`], which takes the packets of
+    /// what was pending.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return;
+        }
+        state.phase = Phase::Closing;
+        for pending in &state.pending {
+            // SAFETY: it was started, and its packet has not been taken out yet.
+            unsafe { os::cancel(&pending.handle, pending.overlapped.get()) };
+        }
+        Self::end(&mut state);
+    }
+
+    /// Gives up on packets that do not come: their memory is left to the system, and the name is free all the same.
+    pub(super) fn leave(&self) {
+        let mut state = self.state();
+        for pending in std::mem::take(&mut state.pending) {
+            Box::leak(pending.overlapped);
+        }
+        Self::end(&mut state);
+    }
+
+    fn end(state: &mut State) {
+        if state.phase == Phase::Closing && state.pending.is_empty() {
+            state.ready.clear();
+            state.spent.clear();
+            state.phase = Phase::Closed;
+        }
+    }
+
+    /// Looks at one of the instances, if there is one.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&OwnedHandle) -> T) -> Option<T> {
+        let state = self.state();
+        let waiting = state.pending.iter().map(|pending| &pending.handle);
+        let mut all = waiting.chain(state.ready.iter().map(|came| &came.handle));
+        all.next().map(look)
+    }
+}
+
+impl State {
+    fn waiting(&self) -> usize {
+        self.pending.len() + self.ready.len()
+    }
+
+    /// Takes back the instance whose packet has come.
+    fn take(&mut self, key: Key, overlapped: *mut Overlapped) -> Option<Pending> {
+        let at = self.pending.iter().position(|pending| {
+            pending.key == key && std::ptr::eq(pending.overlapped.get(), overlapped)
+        })?;
+        Some(self.pending.swap_remove(at))
+    }
+}
