@@ -178,16 +178,10 @@ fn a_write_ends_at_its_deadline() {
         });
     } else {
         // Nobody knows how much of the last write went out: said, and not papered over.
-        assert!(
-            error.to_string().contains("cannot tell how much"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("can tell how much"), "{error}");
         let later = (&client).write(b"more").unwrap_err();
         assert_eq!(later.kind(), ErrorKind::TimedOut);
-        assert!(
-            later.to_string().contains("cannot tell how much"),
-            "{later}"
-        );
+        assert!(later.to_string().contains("can tell how much"), "{later}");
         // The other way is not concerned.
         (&server).write_all(b"hello").unwrap();
         (&client).read_exact(&mut [0; 5]).unwrap();
