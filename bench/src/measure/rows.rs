@@ -30,6 +30,7 @@ const EVERYBODY: &[&str] = &[
     "npipe+shared",
     "npipe+shared+deadline",
     "npipe+busy",
+    "npipe+small",
     "tokio",
     "interprocess",
     "interprocess-tokio",
@@ -65,10 +66,17 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "trip-idle",
-        title: "round trip, 64 B, beside 1,000 idle connections",
+        title: "round trip, 64 B, beside idle connections",
         work: Work::Trips(64),
         floors: &["npipe"],
-        subjects: &["npipe@1000", "std", "std@1000", "tokio", "tokio@1000"],
+        subjects: &[
+            "npipe@100",
+            "npipe@1000",
+            "std",
+            "std@1000",
+            "tokio",
+            "tokio@1000",
+        ],
     },
     Row {
         name: "write-64k",

@@ -30,6 +30,7 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
             "shared" => ours.shared = true,
             "deadline" => ours.deadline = true,
             "busy" => ours.busy = true,
+            "small" => ours.small = true,
             "messages" => ours.messages = true,
             "parts" => (ours.messages, ours.parts) = (true, true),
             _ => bail!("{subject}: nothing is used {word}"),

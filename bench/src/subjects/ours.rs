@@ -16,6 +16,8 @@ pub struct Ours {
     pub deadline: bool,
     /// Spinning before they block.
     pub busy: bool,
+    /// With buffers of 4 KiB.
+    pub small: bool,
     /// A message pipe, read by `recv`.
     pub messages: bool,
     /// A message pipe, read by `recv_part`.
@@ -57,9 +59,13 @@ impl Pipes for Ours {
     type Stream = Stream;
 
     fn bind(&self, address: &str) -> io::Result<PipeListener> {
-        ListenOptions::new()
-            .message_mode(self.messages)
-            .bind(address)
+        let options = ListenOptions::new().message_mode(self.messages);
+        let options = if self.small {
+            options.input_buffer_size(4096).output_buffer_size(4096)
+        } else {
+            options
+        };
+        options.bind(address)
     }
 
     fn accept(&self, listener: &mut PipeListener) -> io::Result<Stream> {
