@@ -11,6 +11,9 @@ const COLUMN: f64 = WIDTH / 2.0;
 const BAR: f64 = 13.0;
 const STEP: f64 = 18.0;
 
+/// What the tables have and the picture does without.
+const LEFT_OUT: [&str; 2] = ["npipe+small", "npipe+shared+deadline"];
+
 const OURS: &str = "#1f77b4";
 const FLOOR: &str = "#9a9a9a";
 const OTHERS: &str = "#d9a66e";
@@ -112,16 +115,17 @@ fn panel(
         Some(size) => size as f64 / nanos * 1e9,
         None => nanos,
     };
-    let values = || {
+    let subjects = || {
         row.subjects
             .iter()
-            .map(|subject| value(subject.nanoseconds.median))
+            .filter(|it| !LEFT_OUT.contains(&it.subject.as_str()))
     };
+    let values = || subjects().map(|subject| value(subject.nanoseconds.median));
     // One that is far off would leave nothing of the differences between the others: its bar is broken.
     let most = values().fold(f64::MIN_POSITIVE, f64::max);
     let limit = values().next().map_or(most, |floor| most.min(floor * 4.0));
     let (left, right) = (x + 150.0, x + COLUMN - 76.0);
-    for (number, subject) in row.subjects.iter().enumerate() {
+    for (number, subject) in subjects().enumerate() {
         let top = y + 22.0 + STEP * number as f64;
         let median = value(subject.nanoseconds.median);
         let color = if subject.subject == row.floor {
@@ -156,7 +160,7 @@ fn panel(
             )?;
         }
     }
-    Ok(22.0 + STEP * row.subjects.len() as f64)
+    Ok(22.0 + STEP * subjects().count() as f64)
 }
 
 /// What a subject is called for a reader.
