@@ -7,6 +7,9 @@ mod ahead;
 mod aside;
 mod connect;
 mod convert;
+#[cfg(test)] // until there is something that uses it
+#[allow(dead_code)]
+mod engine;
 mod event;
 mod lent;
 mod listener;

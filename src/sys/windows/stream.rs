@@ -86,6 +86,23 @@ impl Stream {
         &self.handle
     }
 
+    #[cfg(test)]
+    pub(super) fn mode(&self) -> PipeMode {
+        self.known.mode
+    }
+
+    /// Whether the peer has read everything, where the system can tell.
+    #[cfg(test)]
+    pub(super) fn is_drained(&self) -> bool {
+        !self.sent_empty.load(Ordering::Relaxed) && super::aside::is_drained(&self.handle)
+    }
+
+    /// An empty message is sent.
+    #[cfg(test)]
+    pub(super) fn note_empty(&self) {
+        self.sent_empty.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn into_handle(self) -> OwnedHandle {
         // The instance goes on for as long as somebody has the handle, which nobody will tell.
         std::mem::forget(self.open);

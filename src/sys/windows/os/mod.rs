@@ -1,6 +1,8 @@
 //! The system calls of the Windows half: numbers become types and errors, and nothing is decided. A file a subject.
 
 mod basics;
+#[cfg(test)]
+mod completion;
 mod event;
 mod info;
 mod instance;
@@ -16,6 +18,8 @@ mod token;
 #[cfg(test)]
 pub(super) use basics::calls;
 pub(super) use basics::{code, is_cancelled, is_end, wide};
+#[cfg(test)]
+pub(super) use completion::{Watch, outcome, skip_packets};
 pub(super) use event::{Event, wait_either};
 pub(super) use info::{Local, Manners, limit, local, manners, path_of, peek};
 pub(super) use instance::{Instance, Listening, disconnect, listen, nt_path};

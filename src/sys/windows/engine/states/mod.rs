@@ -13,7 +13,7 @@ mod writing;
 #[cfg(test)]
 mod model;
 
-pub(crate) use reading::{Held, Reading};
+pub(crate) use reading::Reading;
 pub(crate) use system::{Sink, Source};
 pub(crate) use wakers::{Wakers, Who, Woken};
 pub(crate) use writing::{Sending, Writing};

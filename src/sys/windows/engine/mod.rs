@@ -1,0 +1,25 @@
+//! The engine of the asynchronous half: one completion port and one thread for the process, made when first needed.
+//!
+//! The thread does nothing but look how far operations have come and wake `std::task::Waker`s: it knows no runtime, and
+//! outlives any. Whatever the system holds (an `OVERLAPPED`, a buffer) is a stream's, and the stream's insides are the
+//! engine's table's too, under a key that no other handle has, until the system has let go of all of it: so a
+//! stream can be dropped, and a future forgotten, at any moment.
+//!
+//! * [`core`]: the port, the thread, the table;
+//! * [`memory`]: what the system may write to, and the pool of large buffers;
+//! * [`pipe`]: the system's part of a stream's two directions, for the machines of [`states`];
+//! * [`stream`]: a stream that is polled.
+
+mod core;
+mod memory;
+mod pipe;
+mod stream;
+
+// The simulated tests take the machines from here; so does whoever looks for the states of an operation.
+pub(super) mod states;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use states::{Sending, Who};
+pub(crate) use stream::AsyncStream;

@@ -1,0 +1,349 @@
+//! The system's part of a pipe's two directions.
+
+use std::any::Any;
+use std::io::{self, ErrorKind};
+use std::os::windows::io::OwnedHandle;
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
+
+use super::super::os::{self, Key, Overlapped, Started};
+use super::super::stream::Stream;
+use super::core::Engine;
+use super::memory::{Buffer, LARGE, Memory, Operation, Pooled, SMALL};
+use super::states::{Sink, Source};
+use crate::kinds::{Part, PipeMode};
+
+/// A write of at most so many bytes gets memory of its own, and no large buffer.
+const MODEST: usize = 4096;
+
+/// An open pipe, closed once nobody needs it any more.
+pub(super) struct Pipe {
+    // Before the handle: a listener's name never goes without an instance, so the next one is made before this closes.
+    _hold: Option<Box<dyn Any + Send + Sync>>,
+    stream: Stream,
+}
+
+impl Pipe {
+    pub(super) fn new(stream: Stream, hold: Option<Box<dyn Any + Send + Sync>>) -> Pipe {
+        Pipe {
+            _hold: hold,
+            stream,
+        }
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    fn handle(&self) -> &OwnedHandle {
+        self.stream.handle()
+    }
+}
+
+/// Where the packets of a pipe go.
+#[derive(Clone)]
+pub(super) enum Bound {
+    /// To the engine's port.
+    Here,
+    /// To somebody else's, for good. So its operations set an event, and the engine's thread begins them: the system
+    /// cancels those of threads that end.
+    Elsewhere {
+        watch: Arc<os::Watch>,
+        engine: &'static Engine,
+        key: Key,
+    },
+}
+
+impl Bound {
+    fn fresh(&self) -> Overlapped {
+        match self {
+            Bound::Here => Overlapped::default(),
+            Bound::Elsewhere { watch, .. } => Overlapped::with_event(watch.event()),
+        }
+    }
+}
+
+/// Whether an operation that the engine's thread is to begin has begun.
+#[derive(Debug)]
+enum Errand {
+    None,
+    Waits(Memory, usize),
+    Failed(io::Error),
+}
+
+/// What the two directions have in common: an operation on a pipe, begun here or by the engine's thread.
+struct Direction {
+    pipe: Option<Arc<Pipe>>,
+    bound: Bound,
+    operation: Operation,
+    errand: Errand,
+    /// `ReadFile` or `WriteFile`.
+    call: Call,
+}
+
+/// # Safety
+///
+/// Of the call: the pointers are there until it is over.
+type Call = unsafe fn(&OwnedHandle, *mut u8, usize, *mut Overlapped) -> io::Result<Started>;
+
+impl Direction {
+    fn new(pipe: Arc<Pipe>, bound: Bound, call: Call) -> Direction {
+        Direction {
+            pipe: Some(pipe),
+            bound,
+            operation: Operation::new(),
+            errand: Errand::None,
+            call,
+        }
+    }
+
+    /// Moves `len` bytes, out of or into `memory`.
+    fn start(&mut self, memory: Memory, len: usize) -> Poll<io::Result<Part>> {
+        match self.bound {
+            Bound::Here => self.begin(memory, len),
+            Bound::Elsewhere { engine, key, .. } => {
+                self.errand = Errand::Waits(memory, len);
+                match engine.post(key) {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => {
+                        self.errand = Errand::None;
+                        Poll::Ready(Err(error))
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, memory: Memory, len: usize) -> Poll<io::Result<Part>> {
+        let Some(pipe) = &self.pipe else {
+            return Poll::Ready(Err(ErrorKind::Interrupted.into()));
+        };
+        let call = self.call;
+        let start = |buffer: &Buffer, overlapped: *mut Overlapped| {
+            let len = len.min(buffer.len());
+            // SAFETY: both stay where they are until the operation is over: it keeps them, and whoever has it is kept.
+            unsafe { call(pipe.handle(), buffer.start(), len, overlapped) }
+        };
+        // SAFETY: the state machine starts one when the last one is over; the call begins one or fails.
+        unsafe { self.operation.begin(self.bound.fresh(), memory, start) }
+    }
+
+    /// On the engine's thread.
+    fn run_errand(&mut self) {
+        match std::mem::replace(&mut self.errand, Errand::None) {
+            Errand::Waits(memory, len) => {
+                if let Poll::Ready(Err(error)) = self.begin(memory, len) {
+                    self.errand = Errand::Failed(error);
+                }
+            }
+            other => self.errand = other,
+        }
+    }
+
+    fn look(&mut self) -> Poll<io::Result<Part>> {
+        match std::mem::replace(&mut self.errand, Errand::None) {
+            Errand::None => self.operation.look(),
+            Errand::Failed(error) => Poll::Ready(Err(error)),
+            waits => {
+                self.errand = waits;
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Lets go of the pipe.
+    fn close(&mut self) {
+        if let Some(pipe) = self.pipe.take() {
+            self.operation.cancel(pipe.handle());
+        }
+        if matches!(self.errand, Errand::Waits(..)) {
+            self.errand = Errand::Failed(ErrorKind::Interrupted.into());
+        }
+    }
+}
+
+pub(super) struct PipeSource {
+    direction: Direction,
+    mode: PipeMode,
+    /// Kept between two reads.
+    small: Option<Buffer>,
+}
+
+impl PipeSource {
+    pub(super) fn new(pipe: Arc<Pipe>, bound: Bound, mode: PipeMode) -> PipeSource {
+        PipeSource {
+            direction: Direction::new(pipe, bound, os::read),
+            mode,
+            small: None,
+        }
+    }
+
+    /// On the engine's thread.
+    pub(super) fn run_errand(&mut self) {
+        self.direction.run_errand();
+    }
+}
+
+impl Source for PipeSource {
+    const SMALL: usize = SMALL;
+
+    fn start(&mut self, large: bool) -> Poll<io::Result<Part>> {
+        let memory = match large.then(Pooled::take).flatten() {
+            Some(pooled) => Memory::Pooled(pooled),
+            None => Memory::Own(self.small.take().unwrap_or_else(|| Buffer::new(SMALL))),
+        };
+        let len = memory.buffer().len();
+        self.direction.start(memory, len)
+    }
+
+    fn look(&mut self) -> Poll<io::Result<Part>> {
+        let outcome = self.direction.look();
+        match outcome {
+            // Not by this side, or nobody would look.
+            Poll::Ready(Err(error)) if os::is_cancelled(&error) => {
+                Poll::Ready(Err(ErrorKind::Interrupted.into()))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn room(&self) -> &[u8] {
+        self.direction.operation.bytes()
+    }
+
+    fn emptied(&mut self) {
+        if let Some(Memory::Own(small)) = self.direction.operation.take_memory() {
+            self.small = Some(small);
+        }
+    }
+
+    fn available(&mut self) -> usize {
+        let peek = self
+            .direction
+            .pipe
+            .as_ref()
+            .map(|pipe| os::peek(pipe.handle(), self.mode));
+        peek.and_then(Result::ok).map_or(0, |peek| peek.available)
+    }
+
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<Part>> {
+        let Some(pipe) = &self.direction.pipe else {
+            return Ok(None);
+        };
+        let mut overlapped = self.direction.bound.fresh();
+        let overlapped = &raw mut overlapped;
+        // SAFETY: both outlive the operation: see below.
+        unsafe { os::read(pipe.handle(), buffer.as_mut_ptr(), buffer.len(), overlapped) }?;
+        // SAFETY: it was begun.
+        let mut outcome = unsafe { os::outcome(overlapped) };
+        if outcome.is_pending() {
+            // What was there has gone to somebody else who has the handle.
+            // SAFETY: as above.
+            unsafe { os::cancel(pipe.handle(), overlapped) };
+            loop {
+                // SAFETY: as above. Nobody leaves here before it is over.
+                outcome = unsafe { os::outcome(overlapped) };
+                if outcome.is_ready() {
+                    break;
+                }
+                thread::yield_now();
+            }
+        }
+        match outcome {
+            Poll::Ready(Err(error)) if os::is_cancelled(&error) => Ok(None),
+            Poll::Ready(read) => read.map(Some),
+            Poll::Pending => Ok(None),
+        }
+    }
+
+    fn close(&mut self) {
+        self.direction.close();
+    }
+}
+
+pub(super) struct PipeSink {
+    direction: Direction,
+    taken: Option<Memory>,
+    len: usize,
+}
+
+impl PipeSink {
+    pub(super) fn new(pipe: Arc<Pipe>, bound: Bound) -> PipeSink {
+        PipeSink {
+            direction: Direction::new(pipe, bound, write),
+            taken: None,
+            len: 0,
+        }
+    }
+
+    /// On the engine's thread.
+    pub(super) fn run_errand(&mut self) {
+        self.direction.run_errand();
+    }
+
+    fn written(&mut self, outcome: Poll<io::Result<Part>>) -> Poll<io::Result<usize>> {
+        if outcome.is_ready() {
+            // Nothing is kept of what is out.
+            drop(self.direction.operation.take_memory());
+        }
+        outcome.map(|written| written.map(|part| part.len))
+    }
+}
+
+impl Sink for PipeSink {
+    const AHEAD: usize = LARGE;
+
+    fn take(&mut self, bytes: &[u8], whole: bool) -> usize {
+        let large = || Pooled::take().map(Memory::Pooled);
+        let (len, memory) = match bytes.len() {
+            modest @ ..=MODEST => (modest, None),
+            len @ ..=LARGE => (len, large()),
+            longer => (longer, None),
+        };
+        let (len, memory) = match memory {
+            Some(mut memory) => {
+                // SAFETY: nobody else has it yet.
+                unsafe { memory.buffer_mut().fill(&bytes[..len]) };
+                (len, memory)
+            }
+            // The pool is empty: a piece of a stream can do with less.
+            None => {
+                let len = if whole { len } else { len.min(MODEST) };
+                (len, Memory::Own(Buffer::of(&bytes[..len])))
+            }
+        };
+        (self.taken, self.len) = (Some(memory), len);
+        len
+    }
+
+    fn start(&mut self) -> Poll<io::Result<usize>> {
+        let Some(memory) = self.taken.take() else {
+            return Poll::Ready(Ok(0));
+        };
+        let started = self.direction.start(memory, self.len);
+        self.written(started)
+    }
+
+    fn look(&mut self) -> Poll<io::Result<usize>> {
+        let outcome = self.direction.look();
+        self.written(outcome)
+    }
+
+    fn close(&mut self) {
+        self.direction.close();
+    }
+}
+
+/// # Safety
+///
+/// As for [`os::write`].
+unsafe fn write(
+    pipe: &OwnedHandle,
+    start: *mut u8,
+    len: usize,
+    overlapped: *mut Overlapped,
+) -> io::Result<Started> {
+    // SAFETY: the caller's promise.
+    unsafe { os::write(pipe, start, len, overlapped) }
+}

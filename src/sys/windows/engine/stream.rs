@@ -1,0 +1,390 @@
+//! A stream that is polled: any number of tasks, from any thread.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::super::aside::{Flush, HalfClose};
+use super::super::os::{self, Key, Watch};
+use super::super::stream::Stream;
+use super::core::{Engine, Target, engine};
+use super::pipe::{Bound, Pipe, PipeSink, PipeSource};
+use super::states::{Reading, Sending, Wakers, Who, Woken, Writing};
+use crate::kinds::{Part, Peek, PipeMode};
+
+/// An open pipe whose calls never block.
+pub(crate) struct AsyncStream {
+    pipe: Arc<Pipe>,
+    inner: Arc<Inner>,
+    /// What `close_write` has begun. (Given up with the stream: the end of the pipe says as much.)
+    half_close: OnceLock<HalfClose>,
+}
+
+/// What the engine's table keeps until the system has let go of it.
+struct Inner {
+    engine: &'static Engine,
+    key: Key,
+    mode: PipeMode,
+    /// The peer has no buffer: while a write waits for it, what it writes is read ahead.
+    reads_ahead: bool,
+    elsewhere: bool,
+    reading: Mutex<Reading<PipeSource>>,
+    writing: Mutex<Writing<PipeSink>>,
+    draining: Mutex<Draining>,
+    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Draining {
+    flush: Option<Flush>,
+    waiting: Wakers,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here panics half way, so a poisoned lock guards a whole state.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    /// Does `work` with the reading direction, and wakes whom it says.
+    fn read<T>(&self, work: impl FnOnce(&mut Reading<PipeSource>, &mut Woken) -> T) -> T {
+        let mut woken = Woken::default();
+        let done = work(&mut lock(&self.reading), &mut woken);
+        woken.wake();
+        done
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&mut Writing<PipeSink>, &mut Woken) -> T) -> T {
+        let mut woken = Woken::default();
+        let done = work(&mut lock(&self.writing), &mut woken);
+        woken.wake();
+        done
+    }
+
+    /// While a write waits for a peer that may have to write first.
+    fn read_ahead(&self) {
+        if self.reads_ahead && !lock(&self.writing).is_clear() {
+            self.read(|reading, woken| reading.read_ahead(woken));
+        }
+    }
+
+    /// Looks how far all has come.
+    fn look(&self) {
+        self.read(|reading, woken| reading.completed(woken));
+        self.write(|writing, woken| writing.completed(woken));
+        self.read_ahead();
+        if self.closed.load(Ordering::SeqCst)
+            && lock(&self.reading).is_clear()
+            && lock(&self.writing).is_clear()
+        {
+            self.engine.let_go(self.key);
+        }
+    }
+}
+
+impl Target for Inner {
+    fn hint(&self) {
+        if self.elsewhere {
+            lock(&self.reading).source_mut().run_errand();
+            lock(&self.writing).sink_mut().run_errand();
+        }
+        self.look();
+    }
+}
+
+impl AsyncStream {
+    /// Takes over an open pipe. `hold` is dropped right before its handle is closed. `key`: it is bound to the engine's port
+    /// already, under that key.
+    pub(crate) fn new(
+        stream: Stream,
+        key: Option<Key>,
+        hold: Option<Box<dyn Any + Send + Sync>>,
+    ) -> io::Result<AsyncStream> {
+        let engine = engine()?;
+        let (key, bound) = match key {
+            Some(key) => (key, Bound::Here),
+            None => {
+                let key = Key::new();
+                match engine.port().add(stream.handle(), key) {
+                    Ok(()) => (key, Bound::Here),
+                    Err(_) => {
+                        let watch = Watch::new(key, |key| {
+                            if let Ok(engine) = super::core::engine() {
+                                // Without memory for a packet there is no way left to tell.
+                                let _ = engine.post(key);
+                            }
+                        })?;
+                        let watch = Arc::new(watch);
+                        (key, Bound::Elsewhere { watch, engine, key })
+                    }
+                }
+            }
+        };
+        let elsewhere = matches!(bound, Bound::Elsewhere { .. });
+        if !elsewhere {
+            // Without it there are packets that nobody needs.
+            let _ = os::skip_packets(stream.handle());
+        }
+        let mode = stream.mode();
+        let reads_ahead = stream.reads_ahead();
+        let pipe = Arc::new(Pipe::new(stream, hold));
+        let source = PipeSource::new(pipe.clone(), bound.clone(), mode);
+        let inner = Arc::new(Inner {
+            engine,
+            key,
+            mode,
+            reads_ahead,
+            elsewhere,
+            reading: Mutex::new(Reading::new(source, mode)),
+            writing: Mutex::new(Writing::new(PipeSink::new(pipe.clone(), bound))),
+            draining: Mutex::default(),
+            closed: AtomicBool::new(false),
+        });
+        engine.hold(key, inner.clone());
+        Ok(AsyncStream {
+            pipe,
+            inner,
+            half_close: OnceLock::new(),
+        })
+    }
+
+    /// What asks the system without waiting.
+    pub(crate) fn stream(&self) -> &Stream {
+        self.pipe.stream()
+    }
+
+    pub(crate) fn mode(&self) -> PipeMode {
+        self.inner.mode
+    }
+
+    #[cfg(test)]
+    pub(super) fn key(&self) -> Key {
+        self.inner.key
+    }
+
+    /// One read, into a buffer that is not empty. Given up it has taken nothing.
+    pub(crate) fn poll_read(
+        &self,
+        who: Who,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<Part>> {
+        self.read(Some((who, cx.waker())), buffer)
+    }
+
+    /// The same, without waiting: `WouldBlock`.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<Part> {
+        ready(self.read(None, buffer))
+    }
+
+    fn read(&self, waiter: Option<(Who, &Waker)>, buffer: &mut [u8]) -> Poll<io::Result<Part>> {
+        let read =
+            |reading: &mut Reading<_>, woken: &mut Woken| reading.poll(waiter, buffer, woken);
+        let read = self.inner.read(read);
+        if read.is_ready() {
+            self.inner.read_ahead();
+        }
+        read
+    }
+
+    /// Waits until there is something to read, or the end, or an error.
+    pub(crate) fn poll_readable(&self, who: Who, cx: &mut Context<'_>) -> Poll<()> {
+        let waiter = Some((who, cx.waker()));
+        self.inner
+            .read(|reading, woken| reading.poll_ready(waiter, woken))
+    }
+
+    /// Writes, or takes along, some of `bytes`. Pending: nothing of them.
+    pub(crate) fn poll_write(
+        &self,
+        who: Who,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.write(Some((who, cx.waker())), bytes)
+    }
+
+    /// The same, without waiting: `WouldBlock`.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        ready(self.write(None, bytes))
+    }
+
+    fn write(&self, waiter: Option<(Who, &Waker)>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self
+            .inner
+            .write(|writing, woken| writing.poll_write(waiter, bytes, woken));
+        self.inner.read_ahead();
+        written
+    }
+
+    /// Waits until a write would take something: until the system has all, that is.
+    pub(crate) fn poll_writable(&self, who: Who, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_flush(who, cx).map(drop)
+    }
+
+    /// Waits until the system has all that was written.
+    pub(crate) fn poll_flush(&self, who: Who, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waiter = Some((who, cx.waker()));
+        self.inner
+            .write(|writing, woken| writing.poll_flush(waiter, woken))
+    }
+
+    /// Sends one whole message. A longer one than a stream takes along is waited for; given up, it arrives whole or not at
+    /// all.
+    pub(crate) fn poll_send(
+        &self,
+        who: Who,
+        cx: &mut Context<'_>,
+        message: &[u8],
+        sending: &mut Sending,
+    ) -> Poll<io::Result<()>> {
+        if message.is_empty() {
+            self.stream().note_empty();
+        }
+        let waiter = Some((who, cx.waker()));
+        let sent = self
+            .inner
+            .write(|writing, woken| writing.poll_send(waiter, message, sending, woken));
+        self.inner.read_ahead();
+        sent
+    }
+
+    /// Flushes, and closes the writing half where the pipe has one: see [`close_write`](AsyncStream::close_write).
+    pub(crate) fn poll_shutdown(&self, who: Who, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.poll_flush(who, cx) {
+            Poll::Ready(Ok(())) if self.mode() == PipeMode::Message => {
+                Poll::Ready(self.close_write())
+            }
+            flushed => flushed,
+        }
+    }
+
+    /// Half close, of message pipes alone. What was taken along has to be out.
+    pub(crate) fn close_write(&self) -> io::Result<()> {
+        if self.half_close.get().is_none() {
+            let begun = self.stream().close_write(self.mode())?;
+            let _ = self.half_close.set(begun);
+        }
+        Ok(())
+    }
+
+    /// Waits until the peer has read everything.
+    pub(crate) fn poll_drained(&self, who: Who, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.poll_flush(who, cx) {
+            Poll::Ready(Ok(())) => {}
+            waits => return waits,
+        }
+        let mut draining = lock(&self.inner.draining);
+        if draining.flush.is_none() {
+            if self.stream().is_drained() {
+                return Poll::Ready(Ok(()));
+            }
+            let inner = Arc::downgrade(&self.inner);
+            let tell = move || {
+                if let Some(inner) = inner.upgrade() {
+                    let mut woken = Woken::default();
+                    lock(&inner.draining).waiting.wake_all(&mut woken);
+                    woken.wake();
+                }
+            };
+            draining.flush = Some(Flush::start(self.stream().handle(), tell)?);
+        }
+        match draining.flush.as_ref().and_then(Flush::result) {
+            Some(result) => {
+                draining.flush = None;
+                Poll::Ready(result)
+            }
+            None => {
+                draining.waiting.add(who, cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// What waits in the pipe, and here.
+    pub(crate) fn peek(&self) -> io::Result<Peek> {
+        let held = self.inner.read(|reading, woken| {
+            reading.completed(woken);
+            reading.held()
+        });
+        if held.failed && !held.any {
+            // What it was, the next read tells.
+            return Ok(Peek {
+                ended: true,
+                ..Peek::default()
+            });
+        }
+        let pipe = match self.stream().peek() {
+            Err(_) if held.any => Peek::default(),
+            pipe => pipe?,
+        };
+        let message = match self.mode() {
+            PipeMode::Byte => 0,
+            PipeMode::Message if held.message_ends => held.message,
+            PipeMode::Message => held.message + pipe.message,
+        };
+        Ok(Peek {
+            available: held.available + pipe.available,
+            message,
+            ended: pipe.ended && !held.any,
+        })
+    }
+
+    /// One who waited does not any more.
+    pub(crate) fn forget(&self, who: Who) {
+        lock(&self.inner.reading).forget(who);
+        lock(&self.inner.writing).forget(who);
+        let mut draining = lock(&self.inner.draining);
+        draining.waiting.remove(who);
+        if draining.waiting.is_empty() && draining.flush.is_some() {
+            let flush = draining.flush.take();
+            drop(draining);
+            drop(flush);
+        }
+    }
+
+    /// A future of what `poll` does here, for a task of its own: any number of them wait at the same time.
+    pub(crate) fn wait<'a, T>(
+        &'a self,
+        mut poll: impl FnMut(Who, &mut Context<'_>) -> Poll<T> + 'a,
+    ) -> impl Future<Output = T> + 'a {
+        struct Waits<'a>(&'a AsyncStream, Who);
+
+        impl Drop for Waits<'_> {
+            fn drop(&mut self) {
+                self.0.forget(self.1);
+            }
+        }
+
+        let waits = Waits(self, Who::new());
+        poll_fn(move |cx| poll(waits.1, cx))
+    }
+}
+
+fn ready<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// Reads are cancelled, and the handle closed once the last write is out; nothing here waits for either.
+impl Drop for AsyncStream {
+    fn drop(&mut self) {
+        let inner = &self.inner;
+        lock(&inner.draining).flush = None;
+        lock(&inner.reading).close();
+        lock(&inner.writing).close();
+        inner.closed.store(true, Ordering::SeqCst);
+        inner.look();
+    }
+}
+
+impl std::fmt::Debug for AsyncStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AsyncStream").finish_non_exhaustive()
+    }
+}
