@@ -69,6 +69,7 @@ mod list;
 mod listener;
 mod name;
 mod options;
+mod pair;
 #[cfg(any(windows, test))]
 mod sddl;
 mod security;

@@ -10,6 +10,7 @@
 //!   `describe`, `info`, `security`, `peer_pid`, `peer_identity`, `is_end`;
 //! * `Listener`: a name that is held: `bind`, `accept` for a lane to drive, `released` when a stream of its own went,
 //!   `close`, `info`, `security`; `ListenWaiter` is what moves a call that waits in its lane;
+//! * `pair`: two connected streams that no name leads to;
 //! * `Connector`: `attempt` to connect, `wait_free` for a busy server, `wait_server` for one that is not there;
 //! * `list::list`: the pipes there are; `list::state`: whether anybody serves one.
 

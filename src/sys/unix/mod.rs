@@ -12,12 +12,14 @@ mod event;
 mod listener;
 mod os;
 mod packets;
+mod pair;
 mod place;
 mod stream;
 
 pub(crate) use connect::Connector;
 pub(crate) use event::{Event, Waiter};
 pub(crate) use listener::Listener;
+pub(crate) use pair::pair;
 pub(crate) use stream::{HalfClose, Stream};
 
 /// What moves a call that waits in `accept`: here the same as for a stream.

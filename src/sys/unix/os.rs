@@ -117,6 +117,20 @@ pub(super) fn socket(kind: SocketType) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Two connected sockets of that kind.
+pub(super) fn socket_pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(not(target_vendor = "apple"))]
+    let flags = SocketFlags::CLOEXEC;
+    #[cfg(target_vendor = "apple")]
+    let flags = SocketFlags::empty();
+    let pair = rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None)?;
+    #[cfg(target_vendor = "apple")]
+    for end in [&pair.0, &pair.1] {
+        settle(end)?;
+    }
+    Ok(pair)
+}
+
 /// What macOS cannot set while it makes a socket.
 #[cfg(target_vendor = "apple")]
 fn settle(socket: &OwnedFd) -> io::Result<()> {

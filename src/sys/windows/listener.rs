@@ -57,6 +57,20 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// How the instances of `name` are made.
+pub(super) fn instance(name: &PipeName, options: &ListenOptions) -> io::Result<Instance> {
+    let size = |asked: Option<u32>| asked.unwrap_or(BUFFER_SIZE);
+    Ok(Instance {
+        path: os::nt_path(name.os_path()),
+        mode: options.mode(),
+        directions: options.direction.of_server(),
+        accept_remote: options.accept_remote_clients,
+        input_buffer_size: size(options.input_buffer_size),
+        output_buffer_size: size(options.output_buffer_size),
+        security: security::descriptor(options, name)?,
+    })
+}
+
 impl Listener {
     pub(crate) fn bind(
         name: &PipeName,
@@ -68,16 +82,7 @@ impl Listener {
             return Err(Fault::new(Reason::WrongName, why).of(OPERATION, name));
         }
         let fail = |e| error::named(OPERATION, name, e);
-        let size = |asked: Option<u32>| asked.unwrap_or(BUFFER_SIZE);
-        let instance = Instance {
-            path: os::nt_path(name.os_path()),
-            mode: options.mode(),
-            directions: options.direction.of_server(),
-            accept_remote: options.accept_remote_clients,
-            input_buffer_size: size(options.input_buffer_size),
-            output_buffer_size: size(options.output_buffer_size),
-            security: security::descriptor(options, name)?,
-        };
+        let instance = instance(name, options)?;
         let as_ourselves = AsOurselves::begin().map_err(fail)?;
         let first = instance.create(&as_ourselves, true).or_else(|error| {
             // A stream of this process's may have gone this moment, and its half close not quite.
