@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::sys::Event;
+#[cfg(feature = "tokio")]
+use crate::wakers::Queue;
 
 /// Ends, from any thread, the waits that it was given to.
 ///
@@ -33,6 +35,9 @@ struct Token {
     cancelled: AtomicBool,
     /// Made by the first wait, so that a token that nobody waits on costs nothing.
     event: OnceLock<Event>,
+    /// The tasks that wait.
+    #[cfg(feature = "tokio")]
+    tasks: Queue,
 }
 
 impl CancelToken {
@@ -47,6 +52,15 @@ impl CancelToken {
         if let Some(event) = self.0.event.get() {
             event.set();
         }
+        #[cfg(feature = "tokio")]
+        self.0.tasks.wake_all();
+    }
+
+    /// The tasks that `cancel` wakes.
+    #[cfg(feature = "tokio")]
+    #[cfg_attr(not(unix), allow(dead_code))]
+    pub(crate) fn tasks(&self) -> &Queue {
+        &self.0.tasks
     }
 
     /// Whether `cancel` has been called.

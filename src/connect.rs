@@ -13,7 +13,7 @@ use crate::options::ConnectOptions;
 use crate::stream::{Kind, PipeStream};
 use crate::sys::{Connector, Stream};
 
-const OPERATION: &str = "connect";
+pub(crate) const OPERATION: &str = "connect";
 
 impl PipeStream {
     /// Connects to the pipe `name`, in any of the spellings of [`PipeName`], with the defaults of [`ConnectOptions`].
@@ -40,18 +40,23 @@ impl ConnectOptions {
         let name = PipeName::new(name)?;
         self.check().map_err(|fault| fault.of(OPERATION, &name))?;
         let connected = connect(&name, self)?;
-        let kind = Kind {
-            role: Role::Client,
-            mode: connected.mode,
-            directions: connected.directions,
-            max_message_size: self.max_message_size,
-        };
+        let kind = kind_of(&connected, self);
         Ok(PipeStream::new(
             connected.stream,
             kind,
             Arc::new(name),
             None,
         ))
+    }
+}
+
+/// What a client's stream is.
+pub(crate) fn kind_of(connected: &Connected<Stream>, options: &ConnectOptions) -> Kind {
+    Kind {
+        role: Role::Client,
+        mode: connected.mode,
+        directions: connected.directions,
+        max_message_size: options.max_message_size,
     }
 }
 

@@ -61,6 +61,8 @@ pub enum Reason {
     OpenDirectory,
     /// A handle that is no overlapped, blocking end of a pipe, or a state that cannot be carried over.
     WrongHandle,
+    /// A call that needs a runtime was made outside one.
+    NoRuntime,
     /// This system does not have it.
     NotHere,
     /// The system's own error, which [`source`](std::error::Error::source) and [`PipeError::os_error`] tell.
@@ -92,7 +94,7 @@ impl Reason {
             | Reason::WrongHandle => ErrorKind::InvalidInput,
             Reason::Malformed => ErrorKind::InvalidData,
             Reason::WrongMode | Reason::NotHere => ErrorKind::Unsupported,
-            Reason::System => ErrorKind::Other,
+            Reason::System | Reason::NoRuntime => ErrorKind::Other,
         }
     }
 }

@@ -78,6 +78,11 @@ mod spelling;
 mod stream;
 #[allow(unsafe_code)] // the only place for it
 mod sys;
+#[cfg(all(feature = "tokio", unix))]
+pub mod tokio;
+#[cfg(feature = "tokio")]
+#[cfg_attr(not(unix), allow(dead_code))]
+mod wakers;
 
 pub use cancel::CancelToken;
 pub use error::{PipeError, Reason};

@@ -14,8 +14,10 @@ use crate::lane::{Failure, Lane, Limit};
 use crate::name::PipeName;
 use crate::options::ListenOptions;
 use crate::slots::Slots;
-use crate::stream::{Kind, PipeStream};
+use crate::stream::{Kind, Parts, PipeStream};
 use crate::sys;
+#[cfg(feature = "tokio")]
+use crate::wakers::Queue;
 
 const OPERATION: &str = "accept";
 
@@ -58,15 +60,18 @@ impl Drop for Owner {
 }
 
 /// What a listener and the streams that it made have in common.
-struct Held {
+pub(crate) struct Held {
     name: Arc<PipeName>,
     mode: PipeMode,
     directions: Directions,
     max_message_size: usize,
     lane: Lane<sys::ListenWaiter>,
-    slots: Slots,
-    listener: sys::Listener,
+    pub(crate) slots: Slots,
+    pub(crate) listener: sys::Listener,
     gone: Gone,
+    /// The tasks that wait in `accept`.
+    #[cfg(feature = "tokio")]
+    pub(crate) tasks: Arc<Queue>,
 }
 
 /// Whether the name has been given up. Who learns of a close is told so no sooner: it would find the name taken.
@@ -77,6 +82,12 @@ struct Gone {
 }
 
 impl Gone {
+    #[cfg(feature = "tokio")]
+    #[cfg_attr(not(unix), allow(dead_code))]
+    fn is_set(&self) -> bool {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self) {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.news.notify_all();
@@ -98,6 +109,8 @@ impl Drop for Slot {
         held.slots.release();
         if held.slots.are_limited() && !held.lane.is_closed() {
             held.listener.released(held.lane.waker(), &held.slots);
+            #[cfg(feature = "tokio")]
+            held.tasks.wake_next();
         }
     }
 }
@@ -163,14 +176,7 @@ impl PipeListener {
         });
         let why = match accepted {
             Ok(stream) => {
-                let kind = Kind {
-                    role: Role::Server,
-                    mode: held.mode,
-                    directions: held.directions,
-                    max_message_size: held.max_message_size,
-                };
-                let slot = Box::new(Slot(held.clone()));
-                return Ok(PipeStream::new(stream, kind, held.name.clone(), Some(slot)));
+                return Ok(PipeStream::from_parts(self.welcome(stream)));
             }
             Err(Failure::System(e)) => return Err(error::named(OPERATION, &held.name, e)),
             Err(Failure::Closed | Failure::Shut) => return Err(held.closed(OPERATION)),
@@ -186,6 +192,19 @@ impl PipeListener {
             }
         };
         Err(Fault::new(Reason::DeadlinePassed, why).of(OPERATION, &held.name))
+    }
+
+    /// What a client's stream is, in a slot of its own.
+    pub(crate) fn welcome(&self, stream: sys::Stream) -> Parts {
+        let held = &self.owner.held;
+        let kind = Kind {
+            role: Role::Server,
+            mode: held.mode,
+            directions: held.directions,
+            max_message_size: held.max_message_size,
+        };
+        let slot = Box::new(Slot(held.clone()));
+        Parts::new(stream, kind, held.name.clone(), Some(slot))
     }
 
     /// The clients as they come: an iterator over [`accept`](PipeListener::accept) that ends once the listener is closed.
@@ -309,7 +328,7 @@ impl PipeListener {
 }
 
 impl Held {
-    fn closed(&self, operation: &'static str) -> io::Error {
+    pub(crate) fn closed(&self, operation: &'static str) -> io::Error {
         self.gone.wait();
         Fault::new(Reason::Closed, "listener closed").of(operation, &self.name)
     }
@@ -319,6 +338,29 @@ impl Held {
         let _turn = self.lane.enter_last();
         self.listener.close(self.lane.waker());
         self.gone.set();
+        #[cfg(feature = "tokio")]
+        self.tasks.wake_all();
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[cfg_attr(not(unix), allow(dead_code))]
+impl Held {
+    /// Whether it is closed, and the name free.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.is_set()
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[cfg_attr(not(unix), allow(dead_code))]
+impl PipeListener {
+    pub(crate) fn held(&self) -> &Held {
+        &self.owner.held
+    }
+
+    pub(crate) fn has_clones(&self) -> bool {
+        Arc::strong_count(&self.owner) > 1
     }
 }
 
@@ -350,6 +392,8 @@ impl ListenOptions {
             slots,
             listener,
             gone: Gone::default(),
+            #[cfg(feature = "tokio")]
+            tasks: Arc::default(),
         };
         Ok(PipeListener {
             owner: Arc::new(Owner {

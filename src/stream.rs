@@ -42,8 +42,13 @@ pub struct PipeStream {
     shared: Arc<Shared>,
 }
 
-pub(crate) use state::{Hold, Kind};
-use state::{READ, State, WRITE};
+#[cfg(feature = "tokio")]
+#[cfg_attr(not(unix), allow(unused_imports))]
+pub(crate) use receiving::{Received, Receiving};
+#[cfg(feature = "tokio")]
+#[cfg_attr(not(unix), allow(unused_imports))]
+pub(crate) use state::is_end;
+pub(crate) use state::{Hold, Kind, READ, State, WRITE};
 
 /// What the clones of a stream have in common.
 struct Shared {
@@ -60,6 +65,30 @@ struct Shared {
     busy_poll: AtomicU64,
 }
 
+/// What every stream is made of, blocking or not.
+pub(crate) struct Parts {
+    pub(crate) hold: Option<Hold>,
+    pub(crate) io: sys::Stream,
+    pub(crate) state: State,
+    pub(crate) half_close: Option<sys::HalfClose>,
+}
+
+impl Parts {
+    pub(crate) fn new(
+        io: sys::Stream,
+        kind: Kind,
+        name: Arc<PipeName>,
+        hold: Option<Hold>,
+    ) -> Parts {
+        Parts {
+            hold,
+            io,
+            state: State::new(name, kind),
+            half_close: None,
+        }
+    }
+}
+
 impl PipeStream {
     pub(crate) fn new(
         io: sys::Stream,
@@ -67,16 +96,35 @@ impl PipeStream {
         name: Arc<PipeName>,
         hold: Option<Hold>,
     ) -> PipeStream {
+        PipeStream::from_parts(Parts::new(io, kind, name, hold))
+    }
+
+    pub(crate) fn from_parts(parts: Parts) -> PipeStream {
         PipeStream {
             shared: Arc::new(Shared {
-                _hold: hold,
-                io,
-                state: State::new(name, kind),
+                _hold: parts.hold,
+                io: parts.io,
+                state: parts.state,
                 reading: Lane::new(sys::Waiter::new()),
                 writing: Lane::new(sys::Waiter::new()),
-                half_close: OnceLock::new(),
+                half_close: parts.half_close.map(OnceLock::from).unwrap_or_default(),
                 busy_poll: AtomicU64::new(0),
             }),
+        }
+    }
+
+    /// All that there is to it but its limits, if nobody else has a clone of this one.
+    #[cfg(feature = "tokio")]
+    #[cfg_attr(not(unix), allow(dead_code))]
+    pub(crate) fn into_parts(self) -> Result<Parts, PipeStream> {
+        match Arc::try_unwrap(self.shared) {
+            Ok(shared) => Ok(Parts {
+                hold: shared._hold,
+                io: shared.io,
+                state: shared.state,
+                half_close: shared.half_close.into_inner(),
+            }),
+            Err(shared) => Err(PipeStream { shared }),
         }
     }
 

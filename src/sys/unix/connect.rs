@@ -92,14 +92,27 @@ impl Connector {
     /// One attempt. Where the server's queue is full this waits for room in the kernel, which wakes us at the next
     /// `accept`; until `until`, and in slices where it can be cancelled.
     pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt<Stream> {
-        match self.connect(until, cancellable) {
+        self.attempt_by(&|this| this.connect(until, cancellable))
+    }
+
+    /// One attempt, which does not wait.
+    #[cfg(feature = "tokio")]
+    pub(super) fn attempt_at_once(&mut self) -> Attempt<Stream> {
+        self.attempt_by(&Connector::connect_at_once)
+    }
+
+    fn attempt_by(
+        &mut self,
+        connect: &dyn Fn(&Connector) -> io::Result<OwnedFd>,
+    ) -> Attempt<Stream> {
+        match connect(self) {
             Ok(fd) => self.connected(fd),
             Err(error) => match Errno::from_io_error(&error) {
                 // A socket of the other type is there.
                 #[cfg(target_os = "linux")]
                 Some(Errno::PROTOTYPE) if self.mode == PipeMode::Byte => {
                     self.mode = PipeMode::Message;
-                    self.attempt(until, cancellable)
+                    self.attempt_by(connect)
                 }
                 Some(Errno::PROTOTYPE) => Attempt::Absent {
                     reason: Reason::NotASocket,
@@ -190,11 +203,30 @@ impl Connector {
         }
     }
 
-    fn connect(&self, until: Option<Instant>, cancellable: bool) -> io::Result<OwnedFd> {
-        let socket = os::socket(match self.mode {
+    fn socket(&self) -> io::Result<OwnedFd> {
+        os::socket(match self.mode {
             PipeMode::Byte => SocketType::STREAM,
             PipeMode::Message => SocketType::SEQPACKET,
-        })?;
+        })
+    }
+
+    /// `connect(2)` to a full queue is EAGAIN.
+    #[cfg(feature = "tokio")]
+    fn connect_at_once(&self) -> io::Result<OwnedFd> {
+        let socket = self.socket()?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        while let Err(error) = rustix::net::connect(&socket, &self.address) {
+            if error != Errno::INTR {
+                return Err(error.into());
+            }
+        }
+        // A stream's socket blocks, and each call says for itself whether it does.
+        rustix::io::ioctl_fionbio(&socket, false)?;
+        Ok(socket)
+    }
+
+    fn connect(&self, until: Option<Instant>, cancellable: bool) -> io::Result<OwnedFd> {
+        let socket = self.socket()?;
         let end = if cancellable {
             earlier(until, CANCEL_SLICE)
         } else {
@@ -239,16 +271,21 @@ impl Connector {
     ) -> io::Result<()> {
         let Some(watch) = self.watch.take() else {
             // The attempt was before the watch: it has to be made once more before anything is waited for.
-            let directory = match self.path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent,
-                _ => std::path::Path::new("."),
-            };
-            self.watch = Some(os::watch(directory).ok());
+            self.watch = Some(self.watch_directory().ok());
             return Ok(());
         };
         let slept = self.sleep(watch.as_ref(), until, cancel);
         self.watch = Some(watch);
         slept
+    }
+
+    /// A watch of what comes to where the server's socket will be.
+    #[cfg(target_os = "linux")]
+    pub(super) fn watch_directory(&self) -> io::Result<OwnedFd> {
+        os::watch(match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => std::path::Path::new("."),
+        })
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
+#[cfg(feature = "tokio")]
+use rustix::fd::{AsRawFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{SocketType, sockopt};
 
@@ -121,6 +123,12 @@ impl Listener {
             waiter,
             slots,
         }
+    }
+
+    /// The number of the socket, until it is closed.
+    #[cfg(feature = "tokio")]
+    pub(super) fn socket(&self) -> Option<RawFd> {
+        Some(self.open().as_ref()?.socket.as_raw_fd())
     }
 
     /// Makes a stream of a client that came, unless it is one that is not to be served.

@@ -3,6 +3,8 @@
 pub(crate) mod list;
 pub(crate) mod name;
 
+#[cfg(feature = "tokio")]
+pub(crate) mod asynchronous;
 mod connect;
 mod convert;
 #[cfg(target_os = "linux")]

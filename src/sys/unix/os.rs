@@ -256,6 +256,18 @@ pub(super) fn send_packet(socket: &OwnedFd, [a, b]: &[&[u8]; 2]) -> Result<(), E
     }
 }
 
+/// Whether a read would not wait: there is something, an end, or an error.
+#[cfg(feature = "tokio")]
+pub(super) fn has_news(socket: &OwnedFd) -> io::Result<bool> {
+    let mut fds = [PollFd::new(socket, PollFlags::IN)];
+    loop {
+        match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+            Err(Errno::INTR) => {}
+            polled => return Ok(polled? > 0),
+        }
+    }
+}
+
 /// Whether the socket keeps the boundaries of what is sent.
 pub(super) fn is_packets(socket: &OwnedFd) -> bool {
     sockopt::socket_type(socket) == Ok(SocketType::SEQPACKET)

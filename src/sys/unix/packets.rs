@@ -110,6 +110,11 @@ impl Packets {
         }
     }
 
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_spilled(&self) -> bool {
+        self.from < self.to
+    }
+
     pub(super) fn peek(&mut self, socket: &OwnedFd) -> io::Result<Peek> {
         let spilled = self.to - self.from;
         let left = |left| usize::try_from(left).unwrap_or(usize::MAX);
@@ -151,6 +156,11 @@ pub(super) struct Unsent {
 }
 
 impl Unsent {
+    #[cfg(feature = "tokio")]
+    pub(super) fn is_some(&self) -> bool {
+        self.sent < self.message.len()
+    }
+
     /// Sends the rest.
     pub(super) fn go_on(&mut self, socket: &OwnedFd) -> Poll<io::Result<()>> {
         if self.sent < self.message.len() {

@@ -149,6 +149,35 @@ impl Stream {
         }
     }
 
+    /// Whether a read would be of what an earlier one has left of a packet.
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_spilled(&self) -> bool {
+        self.messages
+            .as_ref()
+            .is_some_and(|messages| lock(&messages.read).has_spilled())
+    }
+
+    /// Whether the rest of a message is to go out before anything else.
+    #[cfg(feature = "tokio")]
+    pub(super) fn is_behind(&self) -> bool {
+        self.messages
+            .as_ref()
+            .is_some_and(|messages| lock(&messages.unsent).is_some())
+    }
+
+    /// Sends that rest.
+    #[cfg(feature = "tokio")]
+    pub(super) fn catch_up(&self) -> io::Result<Poll<()>> {
+        let caught_up = match &self.messages {
+            Some(messages) => lock(&messages.unsent).go_on(&self.fd),
+            None => Poll::Ready(Ok(())),
+        };
+        match caught_up {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(done) => done.map(Poll::Ready),
+        }
+    }
+
     /// Half close: the peer reads what was written, then end of file.
     pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<HalfClose> {
         if mode == PipeMode::Message {

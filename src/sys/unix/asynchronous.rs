@@ -1,0 +1,437 @@
+//! The same sockets for tasks: what waits in `poll(2)` elsewhere waits for tokio's driver here.
+//!
+//! Nothing is copied or held back: each attempt is the blocking half's, and tokio tells when the next is worth making.
+//! (Its readiness is remembered, so that a call that finds it set tries at once, and one whose attempt had to wait takes
+//! it back.)
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use ::tokio::io::unix::AsyncFd;
+use ::tokio::io::{Interest, ReadBuf};
+use ::tokio::runtime::Handle;
+use rustix::fd::{AsRawFd, RawFd};
+
+use super::connect::Connector;
+use super::event::Waiter;
+use super::listener::Listener;
+use super::os;
+use super::stream::{HalfClose, Stream};
+use crate::attempt::Attempt;
+use crate::error::{Fault, Reason};
+use crate::kinds::{Part, Peek, PipeMode};
+use crate::lane::{Lane, Operation};
+use crate::name::PipeName;
+use crate::options::ConnectOptions;
+use crate::slots::Slots;
+use crate::wakers::{Place, Queue};
+
+/// Registers with the runtime that this is called in.
+fn register<T: AsRawFd>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    if Handle::try_current().is_err() {
+        let why = "this has to be called inside a tokio runtime (in an async fn, or after Runtime::enter), one with enable_io";
+        return Err(Fault::new(Reason::NoRuntime, why).into());
+    }
+    // What takes its place is of the newest tokio alone. What it asks for holds: each type here owns its descriptor, or is
+    // let go of before the owner closes it, and none changes it.
+    #[allow(deprecated)]
+    AsyncFd::with_interest(socket, interest)
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd().as_raw_fd()
+    }
+}
+
+/// An open pipe that a runtime watches.
+#[derive(Debug)]
+pub(crate) struct AsyncStream {
+    socket: AsyncFd<Stream>,
+    mode: PipeMode,
+}
+
+impl AsyncStream {
+    pub(crate) fn new(stream: Stream, mode: PipeMode) -> io::Result<AsyncStream> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        Ok(AsyncStream {
+            socket: register(stream, interest)?,
+            mode,
+        })
+    }
+
+    pub(crate) fn into_stream(self) -> io::Result<Stream> {
+        Ok(self.socket.into_inner())
+    }
+
+    pub(crate) fn stream(&self) -> &Stream {
+        self.socket.get_ref()
+    }
+
+    fn attempt_read(&self, buffer: &mut [u8]) -> Poll<io::Result<Part>> {
+        self.stream().read(&Waiter::new(), buffer).poll()
+    }
+
+    fn attempt_write(&self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.mode {
+            PipeMode::Byte => match os::send(self.stream().fd(), bytes) {
+                Err(rustix::io::Errno::AGAIN) => Poll::Pending,
+                sent => Poll::Ready(sent.map_err(io::Error::from)),
+            },
+            PipeMode::Message => {
+                let (waiter, lane) = (Waiter::new(), Lane::new(Waiter::new()));
+                let mut send = self.stream().send(&waiter, bytes, &lane);
+                let sent = send.poll();
+                if sent.is_pending() {
+                    // Keeps the rest of what has gone in part.
+                    send.cancel();
+                }
+                sent.map_ok(|part| part.len)
+            }
+        }
+    }
+
+    /// Whether the socket is empty after a read that brought so much: then the next need not be tried before there is
+    /// news.
+    fn is_emptied(&self, length: usize, room: usize) -> bool {
+        self.mode == PipeMode::Byte && 0 < length && length < room
+    }
+
+    /// Reads what is there, as much as there is room for.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<Part>> {
+        if let Some(part) = self.spilled(buffer) {
+            return Poll::Ready(part);
+        }
+        loop {
+            let mut ready = ready!(self.socket.poll_read_ready(cx))?;
+            let room = buffer.remaining();
+            match self.attempt_read(buffer.initialize_unfilled()) {
+                Poll::Pending => ready.clear_ready(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(part)) => {
+                    if self.is_emptied(part.len, room) {
+                        ready.clear_ready();
+                    }
+                    buffer.advance(part.len);
+                    return Poll::Ready(Ok(part));
+                }
+            }
+        }
+    }
+
+    /// What an earlier read has left of a packet: no readiness tells of it.
+    fn spilled(&self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<Part>> {
+        if self.mode == PipeMode::Byte || !self.stream().has_spilled() {
+            return None;
+        }
+        match self.attempt_read(buffer.initialize_unfilled()) {
+            Poll::Pending => None,
+            Poll::Ready(read) => Some(read.inspect(|part| buffer.advance(part.len))),
+        }
+    }
+
+    /// Tries, whatever is known of the readiness; takes it back where it was wrong.
+    fn attempt<T>(
+        &self,
+        interest: Interest,
+        mut attempt: impl FnMut() -> Poll<io::Result<T>>,
+    ) -> io::Result<T> {
+        let mut tried = false;
+        let now = |attempt: Poll<io::Result<T>>| match attempt {
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+            Poll::Ready(result) => result,
+        };
+        let result = self.socket.try_io(interest, |_| {
+            tried = true;
+            now(attempt())
+        });
+        // News of what is there may not have come yet.
+        if tried { result } else { now(attempt()) }
+    }
+
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<Part> {
+        self.attempt(Interest::READABLE, || self.attempt_read(buffer))
+    }
+
+    /// Waits until there is data, or the end.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        loop {
+            if self.mode == PipeMode::Message && self.stream().has_spilled() {
+                return Ok(());
+            }
+            let mut ready = self.socket.readable().await?;
+            if os::has_news(self.stream().fd())? {
+                return Ok(());
+            }
+            ready.clear_ready();
+        }
+    }
+
+    /// Waits until a write would take something.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        let _ready = self.socket.writable().await?;
+        Ok(())
+    }
+
+    /// One write, and on a message pipe one message.
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut ready = ready!(self.socket.poll_write_ready(cx))?;
+            match self.attempt_write(bytes) {
+                Poll::Pending => ready.clear_ready(),
+                Poll::Ready(written) => {
+                    if written.as_ref().is_ok_and(|&length| length < bytes.len()) {
+                        ready.clear_ready();
+                    }
+                    return Poll::Ready(written);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(Interest::WRITABLE, || self.attempt_write(bytes))
+    }
+
+    /// A message on its way. Dropped half way it is kept here, and its rest goes out before what is sent next.
+    pub(crate) fn sending<'a>(&self, message: &'a [u8]) -> Sending<'a> {
+        Sending { message }
+    }
+
+    pub(crate) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        sending: &mut Sending<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_write(cx, sending.message).map_ok(|_| ())
+    }
+
+    /// Whether the rest of a message is to be sent that nobody waits for any more.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.stream().is_behind()
+    }
+
+    /// Sends what a dropped call has left. It may wait beside any other call.
+    pub(crate) async fn catch_up(&self) -> io::Result<()> {
+        while self.is_behind() {
+            let mut ready = self.socket.writable().await?;
+            if self.stream().catch_up()?.is_pending() {
+                ready.clear_ready();
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.is_behind() {
+            let mut ready = ready!(self.socket.poll_write_ready(cx))?;
+            if self.stream().catch_up()?.is_pending() {
+                ready.clear_ready();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        Poll::Ready(self.stream().close_write(self.mode).map(|HalfClose| ()))
+    }
+
+    /// Half close, without waiting.
+    pub(crate) fn close_write(&self) -> io::Result<()> {
+        if self.stream().catch_up()?.is_pending() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.stream().close_write(self.mode).map(|HalfClose| ())
+    }
+
+    /// Waits until the peer has read everything. No event tells when, so it looks in growing intervals.
+    pub(crate) async fn drained(&self) -> io::Result<()> {
+        let mut slice = Duration::from_millis(1);
+        loop {
+            if let Poll::Ready(drained) = self.stream().drain(&Waiter::new()).poll() {
+                return drained;
+            }
+            ::tokio::time::sleep(slice).await;
+            slice = (slice * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn disconnect(&self) -> io::Result<()> {
+        self.stream().disconnect()
+    }
+
+    pub(crate) fn peek(&self) -> io::Result<Peek> {
+        self.stream().peek()
+    }
+}
+
+/// A message on its way out.
+#[derive(Debug)]
+pub(crate) struct Sending<'a> {
+    message: &'a [u8],
+}
+
+/// A listener's socket as the driver knows it: its number. It is let go of before the listener closes it.
+#[derive(Debug)]
+struct Watched(RawFd);
+
+impl AsRawFd for Watched {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
+
+/// What lets tasks wait for a listener's clients.
+pub(crate) struct AsyncListener {
+    /// None once it has been let go of.
+    socket: Mutex<Option<AsyncFd<Watched>>>,
+    /// Wakes the next of those who wait.
+    news: Waker,
+}
+
+impl fmt::Debug for AsyncListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncListener").finish_non_exhaustive()
+    }
+}
+
+impl AsyncListener {
+    pub(crate) fn new(
+        listener: &Listener,
+        _slots: &Slots,
+        queue: Arc<Queue>,
+    ) -> io::Result<AsyncListener> {
+        let socket = match listener.socket() {
+            Some(number) => Some(register(Watched(number), Interest::READABLE)?),
+            None => None, // closed
+        };
+        Ok(AsyncListener {
+            socket: Mutex::new(socket),
+            news: queue.into(),
+        })
+    }
+
+    fn socket(&self) -> MutexGuard<'_, Option<AsyncFd<Watched>>> {
+        // Nothing in here panics half way, so a poisoned lock guards a whole state.
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the next client, or waits in `place`, among any number of tasks.
+    pub(crate) fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        listener: &Listener,
+        slots: &Slots,
+        place: &mut Place<'_>,
+    ) -> Poll<io::Result<Stream>> {
+        place.wait(cx.waker());
+        let socket = self.socket();
+        let Some(socket) = &*socket else {
+            return Poll::Pending; // whoever closes it wakes everybody
+        };
+        loop {
+            if slots.free() == 0 {
+                return Poll::Pending; // a slot that comes free wakes one of us
+            }
+            let mut ready = ready!(socket.poll_read_ready(&mut Context::from_waker(&self.news)))?;
+            match listener.accept(&Waiter::new(), slots).poll() {
+                Poll::Pending => ready.clear_ready(),
+                Poll::Ready(accepted) => {
+                    place.pass_on();
+                    return Poll::Ready(accepted);
+                }
+            }
+        }
+    }
+
+    /// Lets go of the socket, which can be closed then.
+    pub(crate) fn close(&self) {
+        self.socket().take();
+    }
+
+    /// Leaves the listener to those who block in it.
+    pub(crate) fn into_blocking(self, _listener: &Listener, _slots: &Slots) -> io::Result<()> {
+        self.close();
+        Ok(())
+    }
+}
+
+/// How a client's task comes to a stream.
+#[derive(Debug)]
+pub(crate) struct AsyncConnector {
+    connector: Connector,
+    #[cfg(target_os = "linux")]
+    watch: Option<Option<AsyncFd<rustix::fd::OwnedFd>>>,
+    slice: Duration,
+}
+
+const SHORTEST_SLICE: Duration = Duration::from_millis(1);
+const LONGEST_SLICE: Duration = Duration::from_millis(50);
+
+impl AsyncConnector {
+    pub(crate) fn new(name: &PipeName, options: &ConnectOptions) -> io::Result<AsyncConnector> {
+        Ok(AsyncConnector {
+            connector: Connector::new(name, options)?,
+            #[cfg(target_os = "linux")]
+            watch: None,
+            slice: SHORTEST_SLICE,
+        })
+    }
+
+    /// One attempt, which never waits.
+    pub(crate) async fn attempt(&mut self) -> Attempt<Stream> {
+        self.connector.attempt_at_once()
+    }
+
+    /// After an attempt that found the queue full: nothing tells of room in it.
+    pub(crate) async fn wait_free(&mut self) -> io::Result<()> {
+        self.sleep().await;
+        Ok(())
+    }
+
+    /// After an attempt that found no server: waits until one may have come.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn wait_server(&mut self) -> io::Result<()> {
+        let Some(watch) = &self.watch else {
+            // The attempt was before the watch: it has to be made once more before anything is waited for.
+            let watch = self.connector.watch_directory().ok();
+            let watch = watch.map(|watch| register(watch, Interest::READABLE));
+            self.watch = Some(watch.transpose()?);
+            return Ok(());
+        };
+        let Some(watch) = watch else {
+            self.sleep().await;
+            return Ok(());
+        };
+        // A socket that is there but does not listen yet is why it looks up in growing intervals besides.
+        match ::tokio::time::timeout(self.slice, watch.readable()).await {
+            Err(_) => self.slice = (self.slice * 2).min(LONGEST_SLICE),
+            Ok(ready) => {
+                let mut ready = ready?;
+                self.slice = SHORTEST_SLICE;
+                os::drain(watch.get_ref());
+                ready.clear_ready();
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) async fn wait_server(&mut self) -> io::Result<()> {
+        self.sleep().await;
+        Ok(())
+    }
+
+    async fn sleep(&mut self) {
+        ::tokio::time::sleep(self.slice).await;
+        self.slice = (self.slice * 2).min(LONGEST_SLICE);
+    }
+}

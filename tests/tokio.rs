@@ -1,0 +1,114 @@
+//! The async half: what tasks have that threads do not. What both halves have is tested once for both.
+
+#![cfg(all(feature = "tokio", unix))]
+
+mod common;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{name, pattern, watchdog};
+use npipe::tokio::{PipeListener, PipeStream};
+use npipe::{CancelToken, ConnectOptions, ListenOptions, PipeError, Reason};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_stream::StreamExt;
+
+/// A listener, the server's end and the client's end of a new pipe.
+async fn pair_of(options: &ListenOptions) -> (PipeListener, PipeStream, PipeStream) {
+    let listener = options.bind_tokio(name("tokio")).unwrap();
+    let path = listener.local_addr().os_path().to_owned();
+    let (server, client) = tokio::join!(listener.accept(), PipeStream::connect(path));
+    (listener, server.unwrap(), client.unwrap())
+}
+
+async fn pair() -> (PipeListener, PipeStream, PipeStream) {
+    pair_of(&ListenOptions::new()).await
+}
+
+async fn message_pair() -> (PipeListener, PipeStream, PipeStream) {
+    pair_of(&ListenOptions::new().message_mode(true)).await
+}
+
+#[tokio::test]
+async fn bytes_go_both_ways_at_once() {
+    let _watchdog = watchdog(60);
+    let (_listener, server, client) = pair().await;
+    let bytes = Arc::new(pattern(1, 3 << 20));
+    let (mut read, mut write) = client.into_split();
+    let (mut back, mut forth) = server.into_split();
+    let sent = bytes.clone();
+    let writer = tokio::spawn(async move { write.write_all(&sent).await });
+    let echo = tokio::spawn(async move { tokio::io::copy(&mut back, &mut forth).await });
+    let mut received = Vec::new();
+    read.read_to_end(&mut received).await.unwrap();
+    writer.await.unwrap().unwrap();
+    echo.await.unwrap().unwrap();
+    assert!(received == *bytes);
+}
+
+#[tokio::test]
+async fn messages_keep_their_boundaries() {
+    let _watchdog = watchdog(60);
+    let (_listener, server, client) = message_pair().await;
+    let long = pattern(2, 1 << 20);
+    let sent = async {
+        for message in [&b"one"[..], b"", &long, b"last"] {
+            client.send(message).await.unwrap();
+        }
+    };
+    let received = async {
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            let mut message = Vec::new();
+            server.recv(&mut message).await.unwrap().unwrap();
+            all.push(message);
+        }
+        all
+    };
+    let ((), all) = tokio::join!(sent, received);
+    assert_eq!(all[0], b"one");
+    assert_eq!(all[1], b"");
+    assert!(all[2] == long);
+    assert_eq!(all[3], b"last");
+    drop(client);
+    assert_eq!(server.recv(&mut Vec::new()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn close_ends_accept_and_incoming() {
+    let _watchdog = watchdog(60);
+    let name = name("close");
+    let listener = PipeListener::bind(&name).unwrap();
+    let mut incoming = listener.incoming();
+    let (accepted, ended, ()) = tokio::join!(listener.accept(), incoming.next(), async {
+        tokio::task::yield_now().await;
+        listener.close();
+    });
+    let error = accepted.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    assert_eq!(PipeError::of(&error).unwrap().reason(), Reason::Closed);
+    assert!(ended.is_none());
+    PipeListener::bind(&name).unwrap();
+}
+
+#[tokio::test]
+async fn a_token_ends_a_connect() {
+    let _watchdog = watchdog(60);
+    let token = CancelToken::new();
+    let options = ConnectOptions::new()
+        .no_timeout()
+        .wait_for_server(true)
+        .cancel(&token);
+    let (connected, ()) = tokio::join!(options.connect_tokio(name("nobody")), async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        token.cancel();
+    });
+    assert_eq!(connected.unwrap_err().kind(), ErrorKind::ConnectionAborted);
+}
+
+#[test]
+fn outside_a_runtime_it_is_an_error() {
+    let error = PipeListener::bind(name("no-runtime")).unwrap_err();
+    assert_eq!(PipeError::of(&error).unwrap().reason(), Reason::NoRuntime);
+}
