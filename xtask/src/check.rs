@@ -1,12 +1,15 @@
 //! `cargo xtask check`: formatting, lints and docs, here and for every other system that the library claims.
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
+use crate::features;
 use crate::house;
 use crate::lab::Lab;
+use crate::linked;
 use crate::place::Place;
 use crate::process;
 use crate::toolchain::{Toolchain, WINDOWS, cargo};
@@ -47,7 +50,11 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         "clippy, the library without features",
         here(place, &["clippy", "--quiet", "--no-default-features"]).args(DENY),
     );
-    report.decide("what the library depends on", dependencies(place));
+    report.decide(
+        "what the library depends on",
+        features::bindings_alone(place),
+    );
+    report.decide("what each feature brings", features::counted(place));
     report.check(
         "docs",
         here(
@@ -65,7 +72,10 @@ pub fn run(place: &Place) -> Result<ExitCode> {
 
     // Clippy is a type check and more. Debian's Rust has one of the same version, which a clippy of rustup's could not
     // replace: it refuses what another compiler has built.
-    let set_up = Lab::open(place)?.other_targets();
+    let lab = Lab::open(place)?;
+    let set_up = lab.other_targets();
+    let actionlint = lab.actionlint();
+    drop(lab);
     for target in OTHERS {
         let Some(toolchain) = Toolchain::for_target(place, target) else {
             let why = match &set_up {
@@ -91,7 +101,27 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             report.check("docs for Windows", &mut doc);
         }
     }
+    match &set_up {
+        Ok(()) => report.decide("a 32-bit program for Windows", linked::check(place)),
+        Err(error) => report
+            .left_out
+            .push(format!("a 32-bit program for Windows: {error:#}")),
+    }
+    match actionlint {
+        Ok(actionlint) => report.check("workflows", &mut workflows(place, &actionlint)?),
+        Err(error) => report.left_out.push(format!("workflows: {error:#}")),
+    }
     Ok(report.end(place))
+}
+
+/// All of them, by name.
+fn workflows(place: &Place, actionlint: &Path) -> Result<Command> {
+    let mut command = Command::new(actionlint);
+    for entry in std::fs::read_dir(place.root.join(".github/workflows"))? {
+        command.arg(entry?.path());
+    }
+    command.current_dir(&place.root);
+    Ok(command)
 }
 
 fn here(place: &Place, arguments: &[&str]) -> Command {
@@ -101,46 +131,6 @@ fn here(place: &Place, arguments: &[&str]) -> Command {
         .env("CARGO_TARGET_DIR", &place.target)
         .current_dir(&place.root);
     command
-}
-
-/// The bindings of the system, and what they are made of: all that the library without features may depend on, anywhere.
-const BINDINGS: [&str; 7] = [
-    "rustix",
-    "bitflags",
-    "errno",
-    "linux-raw-sys",
-    "libc",
-    "windows-sys",
-    "windows-link",
-];
-
-fn dependencies(place: &Place) -> Result<()> {
-    let mut tree = here(
-        place,
-        &[
-            "tree",
-            "--package",
-            "npipe",
-            "--no-default-features",
-            "--edges",
-            "normal",
-        ],
-    );
-    tree.args(["--target", "all", "--prefix", "none", "--format", "{p}"]);
-    let output = tree.output()?;
-    ensure!(
-        output.status.success(),
-        "cargo tree: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let name = line.split(' ').next().unwrap_or_default();
-        ensure!(
-            name.is_empty() || name == "npipe" || BINDINGS.contains(&name),
-            "{name} is no binding of a system"
-        );
-    }
-    Ok(())
 }
 
 #[derive(Debug, Default)]

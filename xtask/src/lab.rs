@@ -3,6 +3,7 @@
 //! It is made of steps (`lab/`), each of which leaves a stamp when it has succeeded, with the recipe that it followed:
 //! a step is done again when its recipe changes, and begun again when it was interrupted.
 
+mod actionlint;
 mod bench;
 mod csharp;
 mod dotnet;
@@ -121,6 +122,10 @@ impl Lab<'_> {
     /// The same for Windows, with go-winio.
     pub fn go_windows(&self) -> Result<PathBuf> {
         go::peers_windows(self)
+    }
+
+    pub fn actionlint(&self) -> Result<PathBuf> {
+        actionlint::program(self)
     }
 
     pub fn curl(&self) -> Result<PathBuf> {

@@ -11,7 +11,12 @@ use crate::place::{is_root, os_release};
 use crate::process::output;
 use crate::toolchain::{Toolchain, WINDOWS};
 
-const LINKER: [&str; 2] = ["gcc-mingw-w64-x86-64-win32", "mingw-w64-x86-64-dev"];
+const LINKER: [&str; 3] = [
+    "gcc-mingw-w64-x86-64-win32",
+    "mingw-w64-x86-64-dev",
+    // For the one program of 32 bits that `cargo xtask check` links.
+    "gcc-mingw-w64-i686-win32",
+];
 const RUST: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
 
 pub fn set_up(lab: &Lab) -> Result<Toolchain> {
