@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    ask, bench, connect, demo, doctor, info, list, listen, mux, relay, shell, tap,
+    ask, bench, connect, demo, doctor, info, list, listen, mux, relay, replay, shell, tap,
 };
 use crate::failure;
 
@@ -55,6 +55,7 @@ pub enum Command {
     Relay(relay::Relay),
     Mux(mux::Mux),
     Tap(tap::Tap),
+    Replay(replay::Replay),
     List(list::List),
     Info(info::Info),
     Doctor(doctor::Doctor),
@@ -74,6 +75,7 @@ impl Command {
             Command::Mux(mux) => mux.run(),
             Command::Demo(demo) => demo.run(),
             Command::Tap(tap) => tap.run(),
+            Command::Replay(replay) => replay.run(),
             Command::List(list) => list.run(),
             Command::Info(info) => info.run(),
             Command::Doctor(doctor) => doctor.run(),

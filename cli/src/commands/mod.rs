@@ -10,5 +10,6 @@ pub mod list;
 pub mod listen;
 pub mod mux;
 pub mod relay;
+pub mod replay;
 pub mod shell;
 pub mod tap;

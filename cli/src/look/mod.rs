@@ -51,7 +51,7 @@ pub fn account(identity: &PeerIdentity) -> Option<Account> {
     }
     Some(Account::Sid {
         sid: identity.sid()?.to_owned(),
-        name: identity.account().map(str::to_owned),
+        name: identity.account(),
     })
 }
 

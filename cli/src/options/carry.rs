@@ -44,7 +44,7 @@ pub struct Carry {
     #[arg(long)]
     pub progress: bool,
 
-    /// After the end of input, end this long after the last byte
+    /// At the end of input, end after so long a silence
     #[arg(
         long,
         value_name = "TIME",

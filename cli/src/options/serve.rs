@@ -16,7 +16,7 @@ pub struct Serve {
     #[arg(long, value_name = "N", value_parser = clients, allow_hyphen_values = true)]
     pub max_clients: Option<u32>,
 
-    /// End a program this long after its client [default: 5s]
+    /// How long a program may go on alone [default: 5s]
     #[arg(
         long,
         value_name = "TIME",

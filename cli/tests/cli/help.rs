@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "relay",
     "mux",
     "tap",
+    "replay",
     "list",
     "info",
     "doctor",

@@ -13,6 +13,7 @@ mod messages;
 mod mux;
 mod programs;
 mod relay;
+mod replay;
 mod shell;
 mod size;
 #[cfg(unix)]
