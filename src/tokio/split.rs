@@ -9,17 +9,16 @@ use std::task::{Context, Poll};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::inner::Inner;
 use super::stream::PipeStream;
-use crate::kinds::{Part, Peek, PipeMode};
+use crate::kinds::{Part, Peek};
 use crate::name::PipeName;
 
 impl PipeStream {
     /// A half to read and a half to write, which belong to the stream and to each other. They borrow it;
     /// [`into_split`](PipeStream::into_split) gives halves that tasks of their own can have.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        let inner = &self.inner;
-        (ReadHalf { inner }, WriteHalf { inner })
+        let stream = &*self;
+        (ReadHalf { stream }, WriteHalf { stream })
     }
 
     /// A half to read and a half to write, each for a task of its own. The pipe is closed when both are dropped;
@@ -43,12 +42,13 @@ impl PipeStream {
     /// # }
     /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        let inner = self.inner;
         let read = OwnedReadHalf {
-            inner: inner.clone(),
+            stream: PipeStream {
+                inner: self.inner.clone(),
+            },
         };
         let write = OwnedWriteHalf {
-            inner,
+            stream: self,
             half_close: true,
         };
         (read, write)
@@ -57,25 +57,25 @@ impl PipeStream {
 
 /// The reading half of a stream that [`into_split`](PipeStream::into_split) was called on.
 pub struct OwnedReadHalf {
-    inner: Arc<Inner>,
+    stream: PipeStream,
 }
 
 /// The writing half of a stream that [`into_split`](PipeStream::into_split) was called on. Dropping it is a half close,
 /// where the pipe has one.
 pub struct OwnedWriteHalf {
-    inner: Arc<Inner>,
+    stream: PipeStream,
     /// Whether its end is the end of what is written.
     half_close: bool,
 }
 
 /// The reading half of a stream that is [`split`](PipeStream::split).
 pub struct ReadHalf<'a> {
-    inner: &'a Arc<Inner>,
+    stream: &'a PipeStream,
 }
 
 /// The writing half of a stream that is [`split`](PipeStream::split).
 pub struct WriteHalf<'a> {
-    inner: &'a Arc<Inner>,
+    stream: &'a PipeStream,
 }
 
 /// Two halves that are not of the same stream. From [`OwnedReadHalf::reunite`].
@@ -96,11 +96,11 @@ impl fmt::Display for ReuniteError {
 impl Error for ReuniteError {}
 
 fn reunite(read: OwnedReadHalf, mut write: OwnedWriteHalf) -> Result<PipeStream, ReuniteError> {
-    if !Arc::ptr_eq(&read.inner, &write.inner) {
+    if !Arc::ptr_eq(&read.stream.inner, &write.stream.inner) {
         return Err(ReuniteError(read, write));
     }
     write.half_close = false;
-    Ok(PipeStream { inner: read.inner })
+    Ok(read.stream)
 }
 
 impl OwnedReadHalf {
@@ -133,7 +133,7 @@ impl OwnedWriteHalf {
 impl Drop for OwnedWriteHalf {
     fn drop(&mut self) {
         if self.half_close {
-            self.inner.end_writing();
+            self.stream.inner.end_writing();
         }
     }
 }
@@ -141,44 +141,39 @@ impl Drop for OwnedWriteHalf {
 impl OwnedReadHalf {
     /// The pipe's address. Both ends of a pipe have the same.
     pub fn local_addr(&self) -> &PipeName {
-        self.inner.state.name()
+        self.stream.local_addr()
     }
 
     /// The pipe's address. Both ends of a pipe have the same.
     pub fn peer_addr(&self) -> &PipeName {
-        self.inner.state.name()
-    }
-
-    /// Whether the pipe keeps message boundaries.
-    pub fn mode(&self) -> PipeMode {
-        self.inner.state.mode()
+        self.stream.peer_addr()
     }
 
     /// As [`PipeStream::readable`].
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// Those of [`PipeStream::readable`].
     pub async fn readable(&self) -> io::Result<()> {
-        self.inner.readable().await
+        self.stream.readable().await
     }
 
     /// As [`PipeStream::try_read`].
     ///
     /// # Errors
     ///
-    /// `WouldBlock`: nothing is there.
+    /// Those of [`PipeStream::try_read`].
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.try_read(buffer)
+        self.stream.try_read(buffer)
     }
 
     /// As [`PipeStream::peek`].
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// Those of [`PipeStream::peek`].
     pub fn peek(&self) -> io::Result<Peek> {
-        self.inner.peek()
+        self.stream.peek()
     }
 
     /// As [`PipeStream::recv`].
@@ -187,7 +182,7 @@ impl OwnedReadHalf {
     ///
     /// Those of [`PipeStream::recv`].
     pub async fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        self.inner.recv(message).await
+        self.stream.recv(message).await
     }
 
     /// As [`PipeStream::recv_part`].
@@ -196,7 +191,7 @@ impl OwnedReadHalf {
     ///
     /// Those of [`PipeStream::recv_part`].
     pub async fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
-        self.inner.recv_part(buffer).await
+        self.stream.recv_part(buffer).await
     }
 }
 
@@ -206,57 +201,59 @@ impl AsyncRead for OwnedReadHalf {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.inner.poll_read(cx, buffer)
+        self.stream.inner.poll_read(cx, buffer)
+    }
+}
+
+/// The stream, for all that asks.
+impl AsRef<PipeStream> for OwnedReadHalf {
+    fn as_ref(&self) -> &PipeStream {
+        &self.stream
     }
 }
 
 impl fmt::Debug for OwnedReadHalf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.debug(f, "OwnedReadHalf")
+        self.stream.inner.debug(f, "OwnedReadHalf")
     }
 }
 
 impl ReadHalf<'_> {
     /// The pipe's address. Both ends of a pipe have the same.
     pub fn local_addr(&self) -> &PipeName {
-        self.inner.state.name()
+        self.stream.local_addr()
     }
 
     /// The pipe's address. Both ends of a pipe have the same.
     pub fn peer_addr(&self) -> &PipeName {
-        self.inner.state.name()
-    }
-
-    /// Whether the pipe keeps message boundaries.
-    pub fn mode(&self) -> PipeMode {
-        self.inner.state.mode()
+        self.stream.peer_addr()
     }
 
     /// As [`PipeStream::readable`].
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// Those of [`PipeStream::readable`].
     pub async fn readable(&self) -> io::Result<()> {
-        self.inner.readable().await
+        self.stream.readable().await
     }
 
     /// As [`PipeStream::try_read`].
     ///
     /// # Errors
     ///
-    /// `WouldBlock`: nothing is there.
+    /// Those of [`PipeStream::try_read`].
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.try_read(buffer)
+        self.stream.try_read(buffer)
     }
 
     /// As [`PipeStream::peek`].
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// Those of [`PipeStream::peek`].
     pub fn peek(&self) -> io::Result<Peek> {
-        self.inner.peek()
+        self.stream.peek()
     }
 
     /// As [`PipeStream::recv`].
@@ -265,7 +262,7 @@ impl ReadHalf<'_> {
     ///
     /// Those of [`PipeStream::recv`].
     pub async fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        self.inner.recv(message).await
+        self.stream.recv(message).await
     }
 
     /// As [`PipeStream::recv_part`].
@@ -274,7 +271,7 @@ impl ReadHalf<'_> {
     ///
     /// Those of [`PipeStream::recv_part`].
     pub async fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
-        self.inner.recv_part(buffer).await
+        self.stream.recv_part(buffer).await
     }
 }
 
@@ -284,48 +281,50 @@ impl AsyncRead for ReadHalf<'_> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.inner.poll_read(cx, buffer)
+        self.stream.inner.poll_read(cx, buffer)
+    }
+}
+
+/// The stream, for all that asks.
+impl AsRef<PipeStream> for ReadHalf<'_> {
+    fn as_ref(&self) -> &PipeStream {
+        self.stream
     }
 }
 
 impl fmt::Debug for ReadHalf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.debug(f, "ReadHalf")
+        self.stream.inner.debug(f, "ReadHalf")
     }
 }
 
 impl OwnedWriteHalf {
     /// The pipe's address. Both ends of a pipe have the same.
     pub fn local_addr(&self) -> &PipeName {
-        self.inner.state.name()
+        self.stream.local_addr()
     }
 
     /// The pipe's address. Both ends of a pipe have the same.
     pub fn peer_addr(&self) -> &PipeName {
-        self.inner.state.name()
-    }
-
-    /// Whether the pipe keeps message boundaries.
-    pub fn mode(&self) -> PipeMode {
-        self.inner.state.mode()
+        self.stream.peer_addr()
     }
 
     /// As [`PipeStream::writable`].
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// Those of [`PipeStream::writable`].
     pub async fn writable(&self) -> io::Result<()> {
-        self.inner.writable().await
+        self.stream.writable().await
     }
 
     /// As [`PipeStream::try_write`].
     ///
     /// # Errors
     ///
-    /// `WouldBlock`: there is no room.
+    /// Those of [`PipeStream::try_write`].
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.try_write(bytes)
+        self.stream.try_write(bytes)
     }
 
     /// As [`PipeStream::send`].
@@ -334,7 +333,7 @@ impl OwnedWriteHalf {
     ///
     /// Those of [`PipeStream::send`].
     pub async fn send(&self, message: &[u8]) -> io::Result<()> {
-        self.inner.send(message).await
+        self.stream.send(message).await
     }
 
     /// As [`PipeStream::close_write`].
@@ -343,7 +342,7 @@ impl OwnedWriteHalf {
     ///
     /// Those of [`PipeStream::close_write`].
     pub fn close_write(&self) -> io::Result<()> {
-        self.inner.close_write()
+        self.stream.close_write()
     }
 
     /// As [`PipeStream::wait_drained`].
@@ -352,7 +351,7 @@ impl OwnedWriteHalf {
     ///
     /// Those of [`PipeStream::wait_drained`].
     pub async fn wait_drained(&self) -> io::Result<()> {
-        self.inner.wait_drained().await
+        self.stream.wait_drained().await
     }
 }
 
@@ -362,7 +361,7 @@ impl AsyncWrite for OwnedWriteHalf {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write(cx, bytes)
+        self.stream.inner.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -370,7 +369,7 @@ impl AsyncWrite for OwnedWriteHalf {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write_vectored(cx, slices)
+        self.stream.inner.poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -378,52 +377,54 @@ impl AsyncWrite for OwnedWriteHalf {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_flush(cx)
+        self.stream.inner.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_shutdown(cx)
+        self.stream.inner.poll_shutdown(cx)
+    }
+}
+
+/// The stream, for all that asks.
+impl AsRef<PipeStream> for OwnedWriteHalf {
+    fn as_ref(&self) -> &PipeStream {
+        &self.stream
     }
 }
 
 impl fmt::Debug for OwnedWriteHalf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.debug(f, "OwnedWriteHalf")
+        self.stream.inner.debug(f, "OwnedWriteHalf")
     }
 }
 
 impl WriteHalf<'_> {
     /// The pipe's address. Both ends of a pipe have the same.
     pub fn local_addr(&self) -> &PipeName {
-        self.inner.state.name()
+        self.stream.local_addr()
     }
 
     /// The pipe's address. Both ends of a pipe have the same.
     pub fn peer_addr(&self) -> &PipeName {
-        self.inner.state.name()
-    }
-
-    /// Whether the pipe keeps message boundaries.
-    pub fn mode(&self) -> PipeMode {
-        self.inner.state.mode()
+        self.stream.peer_addr()
     }
 
     /// As [`PipeStream::writable`].
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// Those of [`PipeStream::writable`].
     pub async fn writable(&self) -> io::Result<()> {
-        self.inner.writable().await
+        self.stream.writable().await
     }
 
     /// As [`PipeStream::try_write`].
     ///
     /// # Errors
     ///
-    /// `WouldBlock`: there is no room.
+    /// Those of [`PipeStream::try_write`].
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.try_write(bytes)
+        self.stream.try_write(bytes)
     }
 
     /// As [`PipeStream::send`].
@@ -432,7 +433,7 @@ impl WriteHalf<'_> {
     ///
     /// Those of [`PipeStream::send`].
     pub async fn send(&self, message: &[u8]) -> io::Result<()> {
-        self.inner.send(message).await
+        self.stream.send(message).await
     }
 
     /// As [`PipeStream::close_write`].
@@ -441,7 +442,7 @@ impl WriteHalf<'_> {
     ///
     /// Those of [`PipeStream::close_write`].
     pub fn close_write(&self) -> io::Result<()> {
-        self.inner.close_write()
+        self.stream.close_write()
     }
 
     /// As [`PipeStream::wait_drained`].
@@ -450,7 +451,7 @@ impl WriteHalf<'_> {
     ///
     /// Those of [`PipeStream::wait_drained`].
     pub async fn wait_drained(&self) -> io::Result<()> {
-        self.inner.wait_drained().await
+        self.stream.wait_drained().await
     }
 }
 
@@ -460,7 +461,7 @@ impl AsyncWrite for WriteHalf<'_> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write(cx, bytes)
+        self.stream.inner.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -468,7 +469,7 @@ impl AsyncWrite for WriteHalf<'_> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.inner.poll_write_vectored(cx, slices)
+        self.stream.inner.poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -476,16 +477,23 @@ impl AsyncWrite for WriteHalf<'_> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_flush(cx)
+        self.stream.inner.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_shutdown(cx)
+        self.stream.inner.poll_shutdown(cx)
+    }
+}
+
+/// The stream, for all that asks.
+impl AsRef<PipeStream> for WriteHalf<'_> {
+    fn as_ref(&self) -> &PipeStream {
+        self.stream
     }
 }
 
 impl fmt::Debug for WriteHalf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.debug(f, "WriteHalf")
+        self.stream.inner.debug(f, "WriteHalf")
     }
 }

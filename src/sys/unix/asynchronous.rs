@@ -23,7 +23,7 @@ use super::stream::{HalfClose, Stream};
 use crate::attempt::Attempt;
 use crate::error::{Fault, Reason};
 use crate::kinds::{Part, Peek, PipeMode};
-use crate::lane::{Lane, Operation};
+use crate::lane::{Beside, Lane, Operation};
 use crate::name::PipeName;
 use crate::options::ConnectOptions;
 use crate::slots::Slots;
@@ -83,7 +83,7 @@ impl AsyncStream {
             },
             PipeMode::Message => {
                 let (waiter, lane) = (Waiter::new(), Lane::new(Waiter::new()));
-                let mut send = self.stream().send(&waiter, bytes, &lane);
+                let mut send = self.stream().send(&waiter, bytes, Beside::Lane(&lane));
                 let sent = send.poll();
                 if sent.is_pending() {
                     // Keeps the rest of what has gone in part.
