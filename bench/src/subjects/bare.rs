@@ -15,8 +15,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{
-    ConnectNamedPipe, CreateNamedPipeW, NMPWAIT_WAIT_FOREVER, PIPE_REJECT_REMOTE_CLIENTS,
-    PIPE_TYPE_BYTE, PIPE_UNLIMITED_INSTANCES, WaitNamedPipeW,
+    ConnectNamedPipe, CreateNamedPipeW, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE,
+    PIPE_UNLIMITED_INSTANCES, WaitNamedPipeW,
 };
 use windows_sys::Win32::System::Threading::CreateEventW;
 
@@ -132,8 +132,9 @@ fn connect(address: &str, flags: u32) -> io::Result<Stream> {
             )
         };
         if handle == INVALID_HANDLE_VALUE && last_error() == ERROR_PIPE_BUSY {
+            // Not for ever: under load it does not always tell of a free instance.
             // SAFETY: as above. What it says matters little: the next attempt tells.
-            unsafe { WaitNamedPipeW(address.as_ptr(), NMPWAIT_WAIT_FOREVER) };
+            unsafe { WaitNamedPipeW(address.as_ptr(), 50) };
             continue;
         }
         return Stream::new(handle, flags);
