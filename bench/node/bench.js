@@ -77,8 +77,12 @@ function serve() {
 function connect() {
   return new Promise((resolve, reject) => {
     const socket = net.connect(address);
-    socket.once('connect', () => resolve(socket));
-    socket.once('error', reject);
+    socket.once('connect', () => {
+      // Errors from now on end the process, which the harness notices.
+      socket.off('error', reject);
+      resolve(socket);
+    });
+    socket.on('error', reject);
   });
 }
 
@@ -104,7 +108,7 @@ async function trips(socket, size, count) {
   const piece = Buffer.alloc(size);
   socket.write(head('e', size, count));
   const began = process.hrtime.bigint();
-  await new Promise((resolve, reject) => {
+  await new Promise((resolve) => {
     let left = size;
     const take = (chunk) => {
       left -= chunk.length;
@@ -118,7 +122,6 @@ async function trips(socket, size, count) {
       }
     };
     socket.on('data', take);
-    socket.once('error', reject);
     socket.write(piece);
   });
   return [since(began)];

@@ -50,6 +50,9 @@ pub fn run(place: &Place, arguments: &[&str]) -> Result<ExitCode> {
     measure
         .args(said("cargo xtask bench", arguments))
         .args(arguments);
+    if is_root() && find_program("chrt").is_some() {
+        measure.arg("--real-time");
+    }
     dotnet::settings(&mut measure);
     ended(&mut measure)
 }

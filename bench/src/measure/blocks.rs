@@ -125,10 +125,11 @@ pub fn row(row: &Row, place: Placing, options: &Options) -> Result<Option<RowRep
             }
         }
     }
-    Ok(Some(report(row, place, &entrants)))
+    let real_time = options.real_time && place == Placing::Two;
+    Ok(Some(report(row, place, real_time, &entrants)))
 }
 
-fn report(row: &Row, place: Placing, entrants: &[Entrant]) -> RowReport {
+fn report(row: &Row, place: Placing, real_time: bool, entrants: &[Entrant]) -> RowReport {
     let floor = &entrants[0];
     let subjects = entrants
         .iter()
@@ -175,6 +176,7 @@ fn report(row: &Row, place: Placing, entrants: &[Entrant]) -> RowReport {
         row: row.name.to_owned(),
         title: row.title.to_owned(),
         place: place.name().to_owned(),
+        real_time,
         bytes: match row.work {
             Work::Writes(size) => Some(size),
             _ => None,

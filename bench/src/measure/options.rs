@@ -15,6 +15,7 @@ npipe-bench measure [OPTION...] [ROW...]
   --block MS             how long a turn is to take (20)
   --quick                few and short turns, to see that it works
   --place one|two|free   both processes on one core, each on its own, or wherever (one and two, or free for storms)
+  --real-time            on two cores by `chrt -r`: on a busy machine a core is else only given at the next tick
   --only SUBJECT,...     no other subjects than these, and the floor
   --peer NAME=WORD|...   a peer in another language: its command
   --json FILE, --svg FILE
@@ -33,6 +34,8 @@ pub struct Options {
     pub rounds: usize,
     pub block: Duration,
     pub quick: bool,
+    /// Two cores at real-time priority.
+    pub real_time: bool,
     pub places: Vec<Placing>,
     pub only: Option<Vec<String>>,
     pub peers: Vec<Foreign>,
@@ -52,6 +55,7 @@ impl Options {
             rounds: 25,
             block: Duration::from_millis(20),
             quick: false,
+            real_time: false,
             places: vec![Placing::One, Placing::Two],
             only: None,
             peers: Vec::new(),
@@ -77,6 +81,7 @@ impl Options {
                     options.rounds = 3;
                     options.block = Duration::from_millis(2);
                 }
+                "--real-time" => options.real_time = true,
                 "--rounds" => options.rounds = value()?.parse().context("--rounds N")?,
                 "--block" => {
                     options.block = Duration::from_millis(value()?.parse().context("--block MS")?);

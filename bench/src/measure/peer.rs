@@ -105,6 +105,10 @@ impl Peer {
             if foreign.is_some() {
                 command.extend([word.to_owned(), address.clone()]);
             }
+            if options.real_time && place == Placing::Two {
+                // On one core it would change what is measured: the one that is woken would not go first.
+                command.splice(0..0, ["chrt", "-r", "10"].map(str::to_owned));
+            }
             let what = format!("{word} {}", subject.name);
             place
                 .within(half, || Talker::start(&command, what))?

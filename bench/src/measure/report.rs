@@ -28,6 +28,9 @@ pub struct RowReport {
     pub title: String,
     /// `one`, `two` or `free`.
     pub place: String,
+    /// Whether it had real-time priority.
+    #[serde(default)]
+    pub real_time: bool,
     /// The bytes of a write, where it is throughput that matters.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bytes: Option<usize>,

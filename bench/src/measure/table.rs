@@ -21,7 +21,12 @@ pub fn heading(report: &Report) {
 
 pub fn row(row: &RowReport) {
     let place = Placing::parse(&row.place).map_or("", Placing::says);
-    println!("\n{}, {place}, {} rounds", row.title, row.rounds);
+    let how = if row.real_time {
+        ", at real-time priority"
+    } else {
+        ""
+    };
+    println!("\n{}, {place}{how}, {} rounds", row.title, row.rounds);
     for subject in &row.subjects {
         println!("{}", line(row, subject));
     }
