@@ -31,7 +31,10 @@ const EVERYBODY: &[&str] = &[
     "npipe+shared+deadline",
     "npipe+busy",
     "npipe+small",
+    "npipe-tokio",
+    "npipe-tokio+several",
     "tokio",
+    "tokio+several",
     "interprocess",
     "interprocess-tokio",
     "go",
@@ -40,6 +43,8 @@ const EVERYBODY: &[&str] = &[
 ];
 
 const BARE: &[&str] = &["std", "bare-overlapped"];
+/// On Windows one instance after the other serves no burst: bare calls that do would be a listener.
+const BURST: &[&str] = &["std", "interprocess"];
 const PACKETS: &[&str] = &["packets"];
 
 pub const ROWS: &[Row] = &[
@@ -103,9 +108,10 @@ pub const ROWS: &[Row] = &[
         name: "storm",
         title: "200 clients at once",
         work: Work::Storm,
-        floors: BARE,
+        floors: BURST,
         subjects: &[
             "npipe",
+            "npipe-tokio",
             "tokio",
             "interprocess",
             "interprocess-tokio",
@@ -143,6 +149,9 @@ fn is_here(subject: &str) -> bool {
     match program {
         "std" => cfg!(unix),
         "packets" => cfg!(target_os = "linux"),
+        "npipe-tokio" => cfg!(unix),
+        // Where a runtime of several threads has its I/O elsewhere than its tasks.
+        "npipe-tokio+several" | "tokio+several" => cfg!(windows),
         "bare" | "bare-overlapped" => cfg!(windows),
         _ if subject.contains("messages") || subject.contains("parts") => {
             cfg!(any(windows, target_os = "linux"))
