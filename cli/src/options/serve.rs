@@ -17,7 +17,7 @@ pub struct Serve {
     pub max_clients: Option<u32>,
 
     /// Unix: listen where others could replace the socket
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub allow_shared_directory: bool,
 
     /// How long a program may go on alone [default: 5s]
