@@ -239,13 +239,11 @@ impl Stream {
     pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<HalfClose> {
         if mode == PipeMode::Message {
             // Behind what was sent; if there is no room for it, or no sense in it, the end that follows says as much.
-            match self.try_send(&mut Sending::new(), &[]) {
-                Poll::Ready(Err(error)) if error.raw_os_error().is_some() => {
-                    if error.kind() != io::ErrorKind::BrokenPipe {
-                        return Err(error);
-                    }
+            if let Poll::Ready(Err(error)) = self.try_send(&mut Sending::new(), &[]) {
+                let of_system = error.raw_os_error().is_some();
+                if of_system && error.kind() != io::ErrorKind::BrokenPipe {
+                    return Err(error);
                 }
-                _ => {}
             }
         }
         self.shut(Shutdown::Write)?;
