@@ -135,6 +135,8 @@ struct Call {
 pub(crate) struct Turn<'a, W: Waker> {
     lane: &'a Lane<W>,
     call: Call,
+    /// As it was when the call began.
+    nonblocking: bool,
 }
 
 impl Limits {
@@ -259,7 +261,12 @@ impl<W: Waker> Lane<W> {
             state.limits.check()?;
             if !state.taken {
                 state.taken = true;
-                return Ok(Turn { lane: self, call });
+                let nonblocking = state.nonblocking;
+                return Ok(Turn {
+                    lane: self,
+                    call,
+                    nonblocking,
+                });
             }
             if state.nonblocking {
                 return Err(Failure::WouldBlock);
@@ -303,18 +310,6 @@ impl<W: Waker> Lane<W> {
         Some(self.turn_without_limits())
     }
 
-    /// Lets `time` go by, or less if the lane is closed meanwhile.
-    pub(crate) fn pause(&self, time: Duration) {
-        let mut state = self.state();
-        state.queued += 1;
-        let open = |state: &mut State| !state.closed;
-        let (mut state, _) = self
-            .turn
-            .wait_timeout_while(state, time, open)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.queued -= 1;
-    }
-
     /// Waits for the turn whatever the deadlines and even if the lane is closed: for the one who clears up.
     pub(crate) fn enter_last(&self) -> Turn<'_, W> {
         let mut state = self.state();
@@ -337,6 +332,7 @@ impl<W: Waker> Lane<W> {
                 began: None,
                 timeout: None,
             },
+            nonblocking: false,
         }
     }
 }
@@ -345,6 +341,11 @@ impl<W: Waker> Turn<'_, W> {
     #[cfg_attr(unix, allow(dead_code))] // for what Windows alone has to do
     pub(crate) fn waker(&self) -> &W {
         &self.lane.waker
+    }
+
+    /// Whether the call may not wait at all.
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.nonblocking
     }
 
     /// Whether somebody waits for the turn.

@@ -85,6 +85,14 @@ impl PipeStream {
         reading: Beside<'_, sys::Waiter>,
     ) -> Result<usize, Failure> {
         let (io, waiter) = (self.io(), self.shared.writing.waker());
+        let bytes = match turn.is_nonblocking() {
+            false => bytes,
+            // Where a write that had to wait could not be taken back without a loss, it is not begun.
+            true => match io.room(bytes.len())? {
+                0 if !bytes.is_empty() => return Err(Failure::WouldBlock),
+                room => &bytes[..room.min(bytes.len())],
+            },
+        };
         match self.mode() {
             PipeMode::Byte => Ok(turn.drive(&mut io.write(waiter, bytes, reading), None)?.len),
             PipeMode::Message => {

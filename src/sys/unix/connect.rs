@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, SocketType};
@@ -12,7 +11,6 @@ use rustix::net::{SocketAddrUnix, SocketType};
 use super::directory::{self, Last, Trust};
 use super::event::Event;
 use super::os;
-use super::peer;
 use super::place;
 use super::stream::Stream;
 use crate::attempt::{Attempt, Connected};
@@ -30,13 +28,6 @@ const CANCEL_SLICE: Duration = Duration::from_millis(20);
 /// How long a BSD or macOS client goes on after ECONNREFUSED: there a full queue looks like a dead server.
 #[cfg(not(target_os = "linux"))]
 const REFUSED_PATIENCE: Duration = Duration::from_millis(250);
-
-/// How long an attempt may wait for room in the server's queue.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    until: Option<Instant>,
-    cancellable: bool,
-}
 
 fn refused(reason: Reason, why: String) -> Attempt<Stream> {
     Attempt::Failed(Fault::new(reason, why).into())
@@ -98,27 +89,30 @@ impl Connector {
         })
     }
 
-    /// One attempt, which does not wait.
-    #[cfg(feature = "tokio")]
-    pub(super) fn attempt_at_once(&mut self) -> Attempt<Stream> {
-        self.attempt_within(None)
-    }
-
     /// One attempt. Where the server's queue is full this waits for room in the kernel, which wakes us at the next
     /// `accept`; until `until`, and in slices where it can be cancelled.
     pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt<Stream> {
-        self.attempt_within(Some(Patience { until, cancellable }))
+        self.attempt_by(&|this| this.connect(until, cancellable))
     }
 
-    fn attempt_within(&mut self, patience: Option<Patience>) -> Attempt<Stream> {
-        match self.connect(patience) {
+    /// One attempt, which does not wait.
+    #[cfg(feature = "tokio")]
+    pub(super) fn attempt_at_once(&mut self) -> Attempt<Stream> {
+        self.attempt_by(&Connector::connect_at_once)
+    }
+
+    fn attempt_by(
+        &mut self,
+        connect: &dyn Fn(&Connector) -> io::Result<OwnedFd>,
+    ) -> Attempt<Stream> {
+        match connect(self) {
             Ok(fd) => self.connected(fd),
             Err(error) => match Errno::from_io_error(&error) {
                 // A socket of the other type is there.
                 #[cfg(target_os = "linux")]
                 Some(Errno::PROTOTYPE) if self.mode == PipeMode::Byte => {
                     self.mode = PipeMode::Message;
-                    self.attempt_within(patience)
+                    self.attempt_by(connect)
                 }
                 Some(Errno::PROTOTYPE) => Attempt::Absent {
                     reason: Reason::NotASocket,
@@ -170,13 +164,13 @@ impl Connector {
 
     fn connected(&self, fd: OwnedFd) -> Attempt<Stream> {
         if let Some(expected) = self.expected {
-            match peer::of(&fd) {
+            match os::peer(&fd) {
                 Err(error) => return Attempt::Failed(error),
-                Ok(server) if !server.is(expected) => {
+                Ok(peer) if !peer.is(expected) => {
                     let why = format!(
                         "its server runs as uid {}{}, and uid {expected} was expected",
-                        server.uid,
-                        if server.uid == expected {
+                        peer.uid,
+                        if peer.uid == expected {
                             " (of another user namespace, so that it may be anybody)"
                         } else {
                             ""
@@ -209,27 +203,34 @@ impl Connector {
         }
     }
 
-    /// A connected socket with nothing of ours left on it.
-    fn connect(&self, patience: Option<Patience>) -> io::Result<OwnedFd> {
-        let socket = os::nonblocking_socket(match self.mode {
+    fn socket(&self) -> io::Result<OwnedFd> {
+        os::socket(match self.mode {
             PipeMode::Byte => SocketType::STREAM,
             PipeMode::Message => SocketType::SEQPACKET,
-        })?;
-        let connected = os::connect(&socket, &self.address);
-        let patience = patience.filter(|_| connected == Err(Errno::AGAIN));
-        if patience.is_none() {
-            connected?;
+        })
+    }
+
+    /// `connect(2)` to a full queue is EAGAIN.
+    #[cfg(feature = "tokio")]
+    fn connect_at_once(&self) -> io::Result<OwnedFd> {
+        let socket = self.socket()?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        while let Err(error) = rustix::net::connect(&socket, &self.address) {
+            if error != Errno::INTR {
+                return Err(error.into());
+            }
         }
+        // A stream's socket blocks, and each call says for itself whether it does.
         rustix::io::ioctl_fionbio(&socket, false)?;
-        let Some(patience) = patience else {
-            return Ok(socket);
-        };
-        // The queue is full, and the kernel tells the next one when there is room again (of Linux; elsewhere this is no error
-        // of connect).
-        let end = if patience.cancellable {
-            earlier(patience.until, CANCEL_SLICE)
+        Ok(socket)
+    }
+
+    fn connect(&self, until: Option<Instant>, cancellable: bool) -> io::Result<OwnedFd> {
+        let socket = self.socket()?;
+        let end = if cancellable {
+            earlier(until, CANCEL_SLICE)
         } else {
-            patience.until
+            until
         };
         loop {
             if let Some(end) = end {
@@ -239,11 +240,10 @@ impl Connector {
                     .max(Duration::from_millis(1));
                 os::set_send_timeout(&socket, Some(left))?;
             }
-            match os::connect(&socket, &self.address) {
+            match rustix::net::connect(&socket, &self.address) {
                 Err(Errno::INTR) => {}
                 result => {
                     result?;
-                    os::set_send_timeout(&socket, None)?;
                     return Ok(socket);
                 }
             }
@@ -259,65 +259,61 @@ impl Connector {
         if cfg!(target_os = "linux") {
             return Ok(());
         }
-        self.sleep(until, cancel)
+        self.sleep(None, until, cancel)
     }
 
     /// After an attempt that found no server: waits until one may have come.
+    #[cfg(target_os = "linux")]
     pub(crate) fn wait_server(
         &mut self,
         until: Option<Instant>,
         cancel: Option<&Event>,
     ) -> io::Result<()> {
-        if self.begin_watch() {
+        let Some(watch) = self.watch.take() else {
+            // The attempt was before the watch: it has to be made once more before anything is waited for.
+            self.watch = Some(self.watch_directory().ok());
             return Ok(());
-        }
-        self.sleep(until, cancel)
-    }
-
-    /// Begins to watch the place, if that has not been done. Whether it has just begun: the attempt was before it, so that one
-    /// has to be made once more before anything is waited for.
-    #[cfg(target_os = "linux")]
-    fn begin_watch(&mut self) -> bool {
-        if self.watch.is_some() {
-            return false;
-        }
-        self.watch = Some(self.watch_directory().ok());
-        true
+        };
+        let slept = self.sleep(watch.as_ref(), until, cancel);
+        self.watch = Some(watch);
+        slept
     }
 
     /// A watch of what comes to where the server's socket will be.
     #[cfg(target_os = "linux")]
     pub(super) fn watch_directory(&self) -> io::Result<OwnedFd> {
-        os::watch(self.path.parent().unwrap_or(std::path::Path::new("/")))
+        os::watch(match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => std::path::Path::new("."),
+        })
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn begin_watch(&mut self) -> bool {
-        false
-    }
-
-    #[cfg(target_os = "linux")]
-    fn watch(&self) -> Option<&OwnedFd> {
-        self.watch.as_ref()?.as_ref()
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn watch(&self) -> Option<&OwnedFd> {
-        None
+    pub(crate) fn wait_server(
+        &mut self,
+        until: Option<Instant>,
+        cancel: Option<&Event>,
+    ) -> io::Result<()> {
+        self.sleep(None, until, cancel)
     }
 
     /// Until the watch tells of something new, the token is cancelled, or `until`. A socket that is there but does not
     /// listen yet, and a directory that cannot be watched, are why it looks up in growing intervals besides.
-    fn sleep(&mut self, until: Option<Instant>, cancel: Option<&Event>) -> io::Result<()> {
+    fn sleep(
+        &mut self,
+        watch: Option<&OwnedFd>,
+        until: Option<Instant>,
+        cancel: Option<&Event>,
+    ) -> io::Result<()> {
         let next = earlier(until, self.slice);
-        let main = self.watch().map(|fd| (fd, PollFlags::IN));
+        let main = watch.map(|fd| (fd, rustix::event::PollFlags::IN));
         match os::poll(main, cancel.map(Event::fd), next)? {
             os::Polled::Nothing => self.slice = (self.slice * 2).min(LONGEST_SLICE),
             os::Polled::Signal => {}
             os::Polled::Main => {
                 self.slice = SHORTEST_SLICE;
                 #[cfg(target_os = "linux")]
-                if let Some(watch) = self.watch() {
+                if let Some(watch) = watch {
                     os::drain(watch);
                 }
             }

@@ -15,11 +15,8 @@ mod listener;
 mod os;
 mod packets;
 mod pair;
-mod peer;
 mod place;
 mod stream;
-#[cfg(feature = "tokio")]
-mod unsent;
 
 pub(crate) use connect::Connector;
 pub(crate) use event::{Event, Waiter};

@@ -221,24 +221,6 @@ impl<'a, F> Writing<'a, F> {
         }
     }
 
-    /// What a write comes to: of a message all of it, or an error.
-    fn whole(&self, written: io::Result<Part>) -> io::Result<Part> {
-        match (written, self.message) {
-            // It says that the peer takes less (KB 119218), and not that there is more to write.
-            (Ok(part), _) if !part.complete => {
-                Err(io::Error::from_raw_os_error(ERROR_MORE_DATA as i32))
-            }
-            (Ok(part), Some(length)) if part.len != length => {
-                let why = format!(
-                    "the system took {} of {length} bytes of a message",
-                    part.len
-                );
-                Err(io::Error::new(io::ErrorKind::WriteZero, why))
-            }
-            (written, _) => written,
-        }
-    }
-
     /// Reads for as long as something is there, and leaves a read that waits for more.
     fn read_ahead(&mut self) {
         while let Some((pipe, ahead, beside)) = self.place {
@@ -280,7 +262,7 @@ where
             Poll::Pending => self.read_ahead(),
             Poll::Ready(_) => self.reading = None,
         }
-        written.map(|written| self.whole(written))
+        written.map(|written| whole(written, self.message))
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
@@ -303,8 +285,46 @@ where
             Cancelled::Finished(Ok(part)) if self.message.is_some_and(|all| all != part.len) => {
                 Cancelled::Unknown
             }
-            Cancelled::Finished(written) => Cancelled::Finished(self.whole(written)),
+            Cancelled::Finished(written) => Cancelled::Finished(whole(written, self.message)),
             cancelled => cancelled,
+        }
+    }
+}
+
+/// What a write comes to: of a message all of it, or an error.
+fn whole(written: io::Result<Part>, message: Option<usize>) -> io::Result<Part> {
+    match (written, message) {
+        // It says that the peer takes less (KB 119218), and not that there is more to write.
+        (Ok(part), _) if !part.complete => {
+            Err(io::Error::from_raw_os_error(ERROR_MORE_DATA as i32))
+        }
+        (Ok(part), Some(length)) if part.len != length => {
+            let why = format!(
+                "the system took {} of {length} bytes of a message",
+                part.len
+            );
+            Err(io::Error::new(io::ErrorKind::WriteZero, why))
+        }
+        (written, _) => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_written_or_not() {
+        let part = |len, complete| Ok(Part { len, complete });
+        assert_eq!(whole(part(5, true), Some(5)).unwrap().len, 5);
+        assert_eq!(whole(part(0, true), Some(0)).unwrap().len, 0);
+        let short = whole(part(4, true), Some(5)).unwrap_err();
+        assert_eq!(short.kind(), io::ErrorKind::WriteZero);
+        // Of bytes a part is a part.
+        assert_eq!(whole(part(4, true), None).unwrap().len, 4);
+        for message in [Some(5), None] {
+            let more = whole(part(5, false), message).unwrap_err();
+            assert_eq!(more.raw_os_error(), Some(ERROR_MORE_DATA as i32));
         }
     }
 }

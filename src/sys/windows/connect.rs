@@ -15,9 +15,8 @@ use windows_sys::Win32::Storage::FileSystem::{
     SECURITY_IDENTIFICATION, SECURITY_IMPERSONATION,
 };
 
-use super::event::Event;
 use super::lent::{GivenUp, Lent, Waiter};
-use super::os;
+use super::os::{self, Event};
 use super::peer;
 use super::stream::Stream;
 use crate::attempt::{Attempt, Connected};
@@ -192,58 +191,69 @@ impl Connector {
         }
     }
 
+    /// After a busy attempt: where to ask for a free instance, what for, and how long to believe that nothing comes. None of
+    /// the first where this system, or that machine, does not tell.
+    pub(super) fn free_instance(
+        &mut self,
+        until: Option<Instant>,
+    ) -> (Option<&OwnedHandle>, os::WaitBuffer, Option<Instant>) {
+        let until = earlier(until, TRUST);
+        let left = until.map_or(TRUST, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        let question = os::WaitBuffer::new(&self.name, left);
+        let root = &self.root;
+        let device = self.device.get_or_insert_with(|| os::open_root(root).ok());
+        (device.as_ref(), question, until)
+    }
+
+    /// After an attempt that found no server, or a busy one that nobody tells about: when to look again, in growing
+    /// intervals.
+    pub(super) fn next_look(&mut self, until: Option<Instant>) -> Option<Instant> {
+        let next = earlier(until, self.slice);
+        self.slice = (self.slice * 2).min(LONGEST_SLICE);
+        next
+    }
+
     /// After a busy attempt: waits until an instance is free.
     pub(crate) fn wait_free(
         &mut self,
         until: Option<Instant>,
         cancel: Option<&Event>,
     ) -> io::Result<()> {
-        if self.device.is_none() {
-            self.device = Some(os::open_root(&self.root).ok());
-        }
-        let until = earlier(until, TRUST);
-        let left = until.map_or(TRUST, |until| {
-            until.saturating_duration_since(Instant::now())
-        });
-        if let Some(Some(device)) = &self.device {
+        let (device, question, trusted) = self.free_instance(until);
+        if let Some(device) = device {
             // The waiter is asked for a single operation, and nobody else knows it.
             let waiter = Waiter::new();
-            let buffer = os::WaitBuffer::new(&self.name, left);
             let mut wait = Lent::new(
                 device,
                 &waiter,
                 GivenUp::Harmless,
                 |device: &OwnedHandle, overlapped| {
-                    // SAFETY: the OVERLAPPED and the buffer outlive the operation, which is dropped first.
-                    unsafe { os::wait_instance(device, &buffer, overlapped) }
+                    // SAFETY: the OVERLAPPED and the question outlive the operation, which is dropped first.
+                    unsafe { os::wait_instance(device, &question, overlapped) }
                 },
             );
             match wait.poll() {
                 Poll::Ready(Ok(_)) => return Ok(()),
                 Poll::Pending => {
-                    os::wait_either(Some(waiter.event()?), cancel.map(Event::os), until);
+                    os::wait_either(Some(waiter.event()?), cancel, trusted);
                     return Ok(());
                 }
                 // It cannot wait, or the pipe has gone: the next attempt will tell which.
                 Poll::Ready(Err(_)) => {}
             }
         }
-        self.sleep(until, cancel);
-        Ok(())
+        self.wait_server(until, cancel)
     }
 
-    /// After an attempt that found no server: looks again in growing intervals.
+    /// After an attempt that found no server: waits until it is time to look again.
     pub(crate) fn wait_server(
         &mut self,
         until: Option<Instant>,
         cancel: Option<&Event>,
     ) -> io::Result<()> {
-        self.sleep(until, cancel);
+        os::wait_either(None, cancel, self.next_look(until));
         Ok(())
-    }
-
-    fn sleep(&mut self, until: Option<Instant>, cancel: Option<&Event>) {
-        os::wait_either(None, cancel.map(Event::os), earlier(until, self.slice));
-        self.slice = (self.slice * 2).min(LONGEST_SLICE);
     }
 }

@@ -43,7 +43,7 @@ impl Waiter {
     pub(super) fn event(&self) -> io::Result<&os::Event> {
         if self.event.get().is_none() {
             // The lane lets one call at a time come here.
-            let _ = self.event.set(os::Event::new()?);
+            let _ = self.event.set(os::Event::for_one_wait()?);
         }
         Ok(self.event.get().ok_or(io::ErrorKind::OutOfMemory)?)
     }

@@ -260,3 +260,65 @@ impl Operation for Accept<'_> {
         Cancelled::Nothing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! What becomes of a name while the system has no instances to give.
+
+    use std::io::ErrorKind;
+    use std::time::{Duration, Instant};
+
+    use super::os::faults::NEXT;
+    use crate::options::{ConnectOptions, ListenOptions};
+    use crate::{PipeListener, PipeStream};
+
+    /// A listener whose only stream has gone while the next instance could not be made.
+    fn without_a_name(what: &str) -> (String, PipeListener) {
+        let name = format!("npipe-lost-{what}-{}", std::process::id());
+        let listener = ListenOptions::new().max_instances(1).bind(&name).unwrap();
+        let client = PipeStream::connect(&name).unwrap();
+        let server = listener.accept().unwrap();
+        NEXT.set(usize::MAX);
+        drop((client, server));
+        let gone = PipeStream::connect(&name).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
+        let within = Some(Instant::now() + Duration::from_secs(20));
+        listener.set_deadline(within).unwrap();
+        let error = listener.accept().unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::TimedOut, "{error}");
+        NEXT.set(0);
+        (name, listener)
+    }
+
+    #[test]
+    fn a_name_that_was_lost_is_taken_anew() {
+        let (name, listener) = without_a_name("anew");
+        std::thread::scope(|scope| {
+            let client = scope.spawn(|| {
+                ConnectOptions::new()
+                    .wait_for_server(true)
+                    .timeout(Duration::from_secs(20))
+                    .connect(&name)
+                    .unwrap()
+            });
+            listener.accept().unwrap();
+            client.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_name_that_another_has_taken_is_not_joined() {
+        let (name, listener) = without_a_name("joined");
+        let other = PipeListener::bind(&name).unwrap();
+        let error = listener.accept().unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::TimedOut, "{error}");
+        assert_eq!(other.info().unwrap().instances(), Some(32));
+        drop(other);
+        let client = std::thread::spawn(move || {
+            let all = ConnectOptions::new().wait_for_server(true);
+            all.timeout(Duration::from_secs(20)).connect(&name).unwrap()
+        });
+        listener.accept().unwrap();
+        client.join().unwrap();
+    }
+}

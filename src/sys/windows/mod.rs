@@ -7,10 +7,10 @@ mod ahead;
 mod aside;
 mod connect;
 mod convert;
+mod credit;
 #[cfg(test)] // until there is something that uses it
 #[allow(dead_code)]
 mod engine;
-mod event;
 mod lent;
 mod listener;
 mod os;
@@ -23,9 +23,9 @@ mod stream;
 pub(crate) use aside::HalfClose;
 pub(crate) use connect::Connector;
 pub use convert::IntoHandleError;
-pub(crate) use event::Event;
 pub(crate) use lent::Waiter;
 pub(crate) use listener::{ListenWaiter, Listener};
+pub(crate) use os::Event;
 pub(crate) use pair::pair;
 pub(crate) use peer::account;
 pub(crate) use stream::Stream;

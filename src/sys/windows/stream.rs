@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::windows::io::OwnedHandle;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::ahead::{Ahead, Writing};
 use super::aside::{Drain, HalfClose};
+use super::credit::Credit;
 use super::lent::{GivenUp, Lent, Waiter};
 use super::os::{self, Instance};
 use super::peer;
@@ -39,6 +40,10 @@ pub(crate) struct Stream {
     known: PipeInfo,
     /// An empty message was sent, or may have been: the system does not count those that are unread.
     sent_empty: AtomicBool,
+    /// How much was given to the system in all.
+    written: AtomicUsize,
+    /// For non-blocking writes.
+    credit: Credit,
 }
 
 impl Stream {
@@ -56,6 +61,8 @@ impl Stream {
                 output_buffer_size: Some(making.output_buffer_size),
             },
             sent_empty: AtomicBool::new(false),
+            written: AtomicUsize::new(0),
+            credit: Credit::default(),
         }
     }
 
@@ -72,6 +79,8 @@ impl Stream {
                 ..local.map_or(UNKNOWN, os::Local::info)
             },
             sent_empty: AtomicBool::new(false),
+            written: AtomicUsize::new(0),
+            credit: Credit::default(),
         }
     }
 
@@ -79,6 +88,8 @@ impl Stream {
     pub(super) fn adopted(handle: OwnedHandle, local: &os::Local) -> Stream {
         let stream = Stream::new(handle, Some(local));
         stream.sent_empty.store(true, Ordering::Relaxed);
+        // Nobody knows what is unread of what it wrote then.
+        stream.written.store(usize::MAX / 2, Ordering::Relaxed);
         stream
     }
 
@@ -163,6 +174,10 @@ impl Stream {
         message: Option<usize>,
         reading: Beside<'a, Waiter>,
     ) -> impl Operation<Output = Part> + 'a {
+        // In the writing turn: nobody else counts.
+        let written = self.written.load(Ordering::Relaxed);
+        let all = written.wrapping_add(bytes.len());
+        self.written.store(all, Ordering::Relaxed);
         let write = Lent::new(
             &self.handle,
             waiter,
@@ -193,6 +208,21 @@ impl Stream {
             waiter,
             !self.sent_empty.load(Ordering::Relaxed),
         )
+    }
+
+    /// How much of `wanted` bytes, or whether a message of so many (all or nothing), may be tried on a non-blocking stream.
+    pub(crate) fn room(&self, wanted: usize) -> io::Result<usize> {
+        let written = self.written.load(Ordering::Relaxed);
+        let room = match self.credit.room(&self.handle, written) {
+            // The write will tell.
+            Err(error) if os::is_end(&error) => return Ok(wanted),
+            room => room?,
+        };
+        Ok(match self.known.mode {
+            PipeMode::Byte => wanted.min(room),
+            PipeMode::Message if wanted <= room => wanted,
+            PipeMode::Message => 0,
+        })
     }
 
     /// Whether a write that waits reads ahead.

@@ -19,14 +19,14 @@ impl Event {
         self.0.try_clone().map(Event)
     }
 
-    /// One that is reset by the wait that sees it.
+    /// One that stays set once it is: every wait sees it from then on.
     pub(crate) fn new() -> io::Result<Event> {
-        Event::with(false)
+        Event::with(true)
     }
 
-    /// One that stays set.
-    pub(crate) fn sticky() -> io::Result<Event> {
-        Event::with(true)
+    /// One that is reset by the wait that sees it.
+    pub(crate) fn for_one_wait() -> io::Result<Event> {
+        Event::with(false)
     }
 
     fn with(manual: bool) -> io::Result<Event> {

@@ -32,12 +32,19 @@ pub(crate) struct Local {
     quotas: (u32, u32),
     /// The peer may have no buffer to write to: then each of its writes waits for a read.
     pub(crate) unbuffered: bool,
+    /// How much can be written without waiting for a read, at least, where the system [tells](tells_room).
+    pub(crate) room: u32,
     /// All that was written has been read, empty messages apart, which are not counted. Where the system's counts do not
     /// say so for sure, false.
     pub(crate) drained: bool,
 }
 
 impl Local {
+    /// Of the two ways' quotas.
+    pub(crate) fn smaller_quota(&self) -> u32 {
+        self.quotas.0.min(self.quotas.1)
+    }
+
     pub(crate) fn info(&self) -> PipeInfo {
         PipeInfo {
             mode: self.mode,
@@ -96,6 +103,7 @@ pub(crate) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
         },
         quotas,
         unbuffered: unbuffered(server, quotas),
+        room: info.WriteQuotaAvailable,
         drained: drained(server, quotas, info.WriteQuotaAvailable),
     })
 }

@@ -16,8 +16,9 @@ use windows_sys::Win32::Storage::FileSystem::*;
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Pipes::*;
 
-use super::basics::{check, from_status, owned};
+use super::basics::{check, from_status, owned, wide};
 use super::info::{NO_LIMIT, local};
+use super::open::open;
 use super::overlapped::Overlapped;
 use super::security::SecurityDescriptor;
 use super::token::AsOurselves;
@@ -58,26 +59,53 @@ pub(crate) fn nt_path(path: &Path) -> Vec<u16> {
         .collect()
 }
 
-/// Whether this system has remote clients, and a bit to refuse them: looked up once, by a pipe that is gone at once. Wine 10
-/// takes FILE_PIPE_REJECT_REMOTE_CLIENTS for the message type, as it does any bit there.
+/// Whether this system has remote clients, and a bit to refuse them. Wine 10 takes FILE_PIPE_REJECT_REMOTE_CLIENTS for the
+/// message type, as it does any bit there.
 pub(super) fn knows_remote_clients() -> io::Result<bool> {
-    static KNOWS: OnceLock<bool> = OnceLock::new();
-    if let Some(&knows) = KNOWS.get() {
-        return Ok(knows);
-    }
-    let probe = Instance {
-        path: nt_path(Path::new(&random_path())),
-        mode: PipeMode::Byte,
-        directions: Directions::BOTH,
-        accept_remote: false,
-        input_buffer_size: 0,
-        output_buffer_size: 0,
-        security: SecurityDescriptor::parse("D:P")?,
-    };
-    let knows = local(&probe.make(true, true)?)?.mode == PipeMode::Byte;
-    let _ = KNOWS.set(knows);
-    Ok(knows)
+    Ok(Probe::of_this_system()?.knows_remote_clients)
 }
+
+/// Whether this system tells how much room there is for a write. Wine 10 says 0, whatever there is.
+pub(crate) fn tells_room() -> io::Result<bool> {
+    Ok(Probe::of_this_system()?.tells_room)
+}
+
+/// What a system can do, as far as a pipe of our own shows, which is gone at once.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    knows_remote_clients: bool,
+    tells_room: bool,
+}
+
+impl Probe {
+    fn of_this_system() -> io::Result<Probe> {
+        static KNOWN: OnceLock<Probe> = OnceLock::new();
+        if let Some(&known) = KNOWN.get() {
+            return Ok(known);
+        }
+        let path = random_path();
+        let instance = Instance {
+            path: nt_path(Path::new(&path)),
+            mode: PipeMode::Byte,
+            directions: Directions::BOTH,
+            accept_remote: false,
+            input_buffer_size: PROBE_QUOTA,
+            output_buffer_size: PROBE_QUOTA,
+            security: SecurityDescriptor::parse("D:P(A;;GA;;;OW)")?,
+        };
+        let server = instance.make(true, true)?;
+        let _client = open(&wide(&path), GENERIC_READ, SECURITY_ANONYMOUS)?;
+        let local = local(&server)?;
+        let probe = Probe {
+            knows_remote_clients: local.mode == PipeMode::Byte,
+            tells_room: local.room > 0,
+        };
+        let _ = KNOWN.set(probe);
+        Ok(probe)
+    }
+}
+
+const PROBE_QUOTA: u32 = 4096;
 
 /// The path of a pipe that nobody has or could guess.
 pub(crate) fn random_path() -> String {

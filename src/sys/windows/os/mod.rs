@@ -20,9 +20,14 @@ pub(super) use basics::calls;
 pub(super) use basics::{code, is_cancelled, is_end, wide};
 #[cfg(test)]
 pub(super) use completion::{Watch, outcome, skip_packets};
-pub(super) use event::{Event, wait_either};
+pub(crate) use event::Event;
+pub(super) use event::wait_either;
 pub(super) use info::{Local, Manners, limit, local, manners, path_of, peek};
-pub(super) use instance::{Instance, Listening, disconnect, listen, nt_path, random_path};
+#[cfg(test)]
+pub(super) use instance::faults;
+pub(super) use instance::{
+    Instance, Listening, disconnect, listen, nt_path, random_path, tells_room,
+};
 pub(super) use list::list;
 pub(super) use open::{
     WaitBuffer, exists, full_path, open, open_root, set_message_read_mode, wait_instance,
