@@ -15,7 +15,10 @@
 pub enum Security {
     /// The user that runs the server, and the system itself.
     ///
-    /// Windows: a protected DACL with full access for that user's SID, `SYSTEM` and `Administrators`. Unix: mode 0600.
+    /// Windows: a protected DACL with full access for that user's SID, `SYSTEM` and `Administrators`; of a server in an
+    /// AppContainer, or with a restricted token, for its package or logon session too. An elevated server's is the
+    /// Administrators', and other processes of its user, which are not elevated, may talk to it and add no instance. Unix:
+    /// mode 0600.
     #[default]
     OwnerOnly,
     /// Any local user may read and write.
@@ -24,7 +27,7 @@ pub enum Security {
     Everyone,
     /// What the system does when nothing is said.
     ///
-    /// Windows: full access for `SYSTEM`, `Administrators` and the owner, read for everyone. Unix: the process's umask.
+    /// Windows: `RtlDefaultNpAcl`: full access for `SYSTEM`, `Administrators` and the owner, read for everyone. Unix: the process's umask.
     OsDefault,
     /// Windows: a security descriptor in SDDL, such as `D:P(A;;GA;;;SY)(A;;GA;;;OW)`. Unix: `Unsupported`.
     ///

@@ -253,6 +253,53 @@ fn transact_is_one_request_and_one_reply() {
 }
 
 #[test]
+fn a_late_reply_is_not_taken_for_the_next_one() {
+    let _watchdog = watchdog(60);
+    let (_listener, server, client) = messages("late");
+    let mut reply = Vec::new();
+    for request in ["one", "two"] {
+        client
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
+        let error = client.transact(request.as_bytes(), &mut reply).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    }
+    client.set_read_timeout(None).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // The last one's late reply is longer than any buffer in between.
+            for expected in ["one", "two", "three", "four"] {
+                let request = recv(&server).unwrap();
+                assert_eq!(request, expected.as_bytes());
+                let mut answer = b"re: ".to_vec();
+                answer.extend(request);
+                if expected == "two" {
+                    answer.resize(10_000, b'.');
+                }
+                server.send(&answer).unwrap();
+            }
+        });
+        for request in ["three", "four"] {
+            let expected = format!("re: {request}");
+            let length = client.transact(request.as_bytes(), &mut reply).unwrap();
+            assert_eq!(length, Some(expected.len()));
+            assert_eq!(reply, expected.as_bytes());
+            reply.clear();
+        }
+    });
+    // One that is received is not owed any more.
+    client
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    client.transact(b"five", &mut reply).unwrap_err();
+    client.set_read_timeout(None).unwrap();
+    server.send(b"re: five").unwrap();
+    assert_eq!(recv(&client).unwrap(), b"re: five");
+    server.send(b"re: six").unwrap();
+    assert_eq!(client.transact(b"six", &mut reply).unwrap(), Some(7));
+}
+
+#[test]
 fn a_reply_that_never_comes_is_none() {
     let _watchdog = watchdog(60);
     let (_listener, server, client) = messages("no-reply");

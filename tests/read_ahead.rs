@@ -6,6 +6,7 @@ mod common;
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::windows::io::OwnedHandle;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -132,4 +133,51 @@ fn a_message_that_is_larger_than_what_is_read_ahead_stays_whole() {
         assert!(message[5..].iter().all(|byte| *byte == 7));
         stream.disconnect().unwrap();
     });
+}
+
+#[test]
+fn a_transact_reads_while_it_writes() {
+    let _watchdog = watchdog(60);
+    let (stream, mut peer) = pair(true);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // Waits until it is read, which nobody does but the one who writes to it.
+            peer.write_all(b"unasked").unwrap();
+            let mut request = [0; 7];
+            peer.read_exact(&mut request).unwrap();
+            assert_eq!(&request, b"request");
+            peer.write_all(b"answer").unwrap();
+        });
+        until_something_waits(&stream);
+        stream
+            .set_deadline(Some(Instant::now() + Duration::from_secs(20)))
+            .unwrap();
+        let mut reply = Vec::new();
+        // The first message after the request, as ever: that the peer has said something before is its own affair.
+        assert_eq!(stream.transact(b"request", &mut reply).unwrap(), Some(7));
+        assert_eq!(reply, b"unasked");
+        assert_eq!(stream.recv(&mut reply).unwrap(), Some(6));
+        assert_eq!(reply, b"unaskedanswer");
+    });
+}
+
+#[test]
+fn what_was_read_ahead_is_not_lost_with_the_handle() {
+    let _watchdog = watchdog(60);
+    let (stream, mut peer) = pair(false);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            peer.write_all(b"from the peer").unwrap();
+            peer.read_exact(&mut [0; 5]).unwrap();
+        });
+        until_something_waits(&stream);
+        (&stream).write_all(b"hello").unwrap();
+    });
+    let error = OwnedHandle::try_from(stream).unwrap_err();
+    assert!(error.to_string().contains("read ahead"), "{error}");
+    let mut stream = error.into_stream();
+    let mut word = [0; 13];
+    stream.read_exact(&mut word).unwrap();
+    assert_eq!(&word, b"from the peer");
+    OwnedHandle::try_from(stream).unwrap();
 }

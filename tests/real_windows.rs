@@ -21,13 +21,14 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::Security::{
     CreateRestrictedToken, CreateWellKnownSid, GetTokenInformation, ImpersonateLoggedOnUser,
-    RevertToSelf, SECURITY_IMPERSONATION_LEVEL, SID_AND_ATTRIBUTES, SecurityDelegation,
+    LUA_TOKEN, RevertToSelf, SECURITY_IMPERSONATION_LEVEL, SID_AND_ATTRIBUTES, SecurityDelegation,
     SecurityIdentification, SecurityImpersonation, TOKEN_ALL_ACCESS, TOKEN_QUERY,
     TokenImpersonationLevel, WinWorldSid,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, PIPE_ACCESS_DUPLEX,
 };
+use windows_sys::Win32::System::IO::CreateIoCompletionPort;
 use windows_sys::Win32::System::Pipes::{CreateNamedPipeW, PIPE_UNLIMITED_INSTANCES};
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThread, OpenProcessToken, OpenThreadToken,
@@ -315,5 +316,160 @@ fn real_windows_a_client_gets_the_one_way_that_there_is() {
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
         }
+    }
+}
+
+/// `work` with the rights that this user has outside of elevated processes.
+fn as_not_elevated<T>(work: impl FnOnce() -> T) -> T {
+    let (mut token, mut plain) = (null_mut(), null_mut());
+    // SAFETY: locals of the right types; the handles are new ones.
+    let plain = unsafe {
+        assert_ne!(
+            OpenProcessToken(GetCurrentProcess(), TOKEN_ALL_ACCESS, &mut token),
+            0
+        );
+        let token = owned(token).unwrap();
+        let made = CreateRestrictedToken(
+            token.as_raw_handle(),
+            LUA_TOKEN,
+            0,
+            null(),
+            0,
+            null(),
+            0,
+            null(),
+            &mut plain,
+        );
+        assert_ne!(made, 0, "{}", io::Error::last_os_error());
+        owned(plain).unwrap()
+    };
+    // SAFETY: an open token, and this thread's own.
+    unsafe { assert_ne!(ImpersonateLoggedOnUser(plain.as_raw_handle()), 0) };
+    let result = work();
+    // SAFETY: as above.
+    unsafe { assert_ne!(RevertToSelf(), 0) };
+    result
+}
+
+// The access check of a new instance is made for the thread that makes it (CreateNamedPipe, "Named Pipe Security and Access
+// Rights": FILE_CREATE_PIPE_INSTANCE).
+#[test]
+#[ignore = "real Windows only: Wine checks no access"]
+fn real_windows_a_server_that_acts_as_its_client_makes_instances_as_itself() {
+    let _watchdog = watchdog(60);
+    let listener = ListenOptions::new()
+        .backlog(1)
+        .bind(name("acting"))
+        .unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..4 {
+                PipeStream::connect(listener.local_addr().os_path()).unwrap();
+            }
+        });
+        as_a_stranger(|| {
+            for _ in 0..4 {
+                listener.accept().unwrap();
+            }
+        });
+    });
+}
+
+// CreateFile asks for all of the access mask, or fails with ERROR_ACCESS_DENIED; a pipe that goes one way says so in
+// FILE_PIPE_LOCAL_INFORMATION.NamedPipeConfiguration (ntifs.h).
+#[test]
+#[ignore = "real Windows only: Wine checks no access"]
+fn real_windows_who_may_only_read_is_refused_at_the_connect() {
+    let _watchdog = watchdog(60);
+    let listener = ListenOptions::new()
+        .security(Security::OsDefault)
+        .bind(name("reader"))
+        .unwrap();
+    let path = listener.local_addr().os_path();
+    let error = as_a_stranger(|| PipeStream::connect(path)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    as_a_stranger(|| ConnectOptions::new().access(Access::Read).connect(path)).unwrap();
+    // Where there is one way alone, whoever asks for all there is gets that.
+    let listener = ListenOptions::new()
+        .security(Security::OsDefault)
+        .direction(Direction::Outbound)
+        .bind(name("reader"))
+        .unwrap();
+    let path = listener.local_addr().os_path();
+    as_a_stranger(|| PipeStream::connect(path)).unwrap();
+}
+
+// What the documentation of Security::OwnerOnly says of an elevated server.
+#[test]
+#[ignore = "real Windows only, in an elevated process: Wine checks no access"]
+fn real_windows_an_elevated_server_admits_its_user_who_cannot_add_instances() {
+    let _watchdog = watchdog(60);
+    let listener = PipeListener::bind(name("elevated")).unwrap();
+    let path = listener.local_addr().os_path();
+    let mut client = as_not_elevated(|| PipeStream::connect(path)).unwrap();
+    let mut server = listener.accept().unwrap();
+    client.write_all(b"x").unwrap();
+    server.read_exact(&mut [0]).unwrap();
+    denied(as_not_elevated(|| squat(listener.local_addr(), 0)));
+    // And the server itself goes on.
+    for _ in 0..40 {
+        pair_on(&listener);
+    }
+}
+
+// CreateNamedPipe, lpSecurityAttributes: what a pipe gets of which nothing is said.
+#[test]
+#[ignore = "real Windows only: Wine has no default for pipes"]
+fn real_windows_os_default_is_what_a_pipe_gets_of_which_nothing_is_said() {
+    let listener = ListenOptions::new()
+        .security(Security::OsDefault)
+        .bind(name("default"))
+        .unwrap();
+    let other = squat(&PipeName::new(name("default")).unwrap(), 0).unwrap();
+    let other = PipeStream::try_from(other).unwrap();
+    assert_eq!(
+        listener.security_descriptor().unwrap(),
+        other.security_descriptor().unwrap()
+    );
+}
+
+// FILE_PIPE_PEEK_BUFFER.NumberOfMessages (ntifs.h), which counts empty messages too.
+#[test]
+#[ignore = "real Windows only: Wine counts no messages"]
+fn real_windows_a_half_close_shows_in_a_peek() {
+    let _watchdog = watchdog(60);
+    let listener = ListenOptions::new()
+        .message_mode(true)
+        .bind(name("peek"))
+        .unwrap();
+    let (server, client) = pair_on(&listener);
+    assert!(!server.peek().unwrap().ended);
+    client.close_write().unwrap();
+    while !server.peek().unwrap().ended {
+        std::thread::yield_now();
+    }
+    let mut message = Vec::new();
+    assert_eq!(server.recv(&mut message).unwrap(), Some(0));
+    assert!(!server.peek().unwrap().ended);
+}
+
+// FileReplaceCompletionInformation (ntifs.h, Windows 8.1).
+#[test]
+#[ignore = "real Windows only: in Wine a handle keeps its port"]
+fn real_windows_a_servers_handle_is_free_for_another_port() {
+    let listener = PipeListener::bind(name("port")).unwrap();
+    let (server, _client) = pair_on(&listener);
+    let handle = OwnedHandle::try_from(server).unwrap();
+    // SAFETY: open handles; the port is a new one.
+    unsafe {
+        let port = owned(CreateIoCompletionPort(
+            INVALID_HANDLE_VALUE,
+            null_mut(),
+            0,
+            0,
+        ))
+        .unwrap();
+        let bound = CreateIoCompletionPort(handle.as_raw_handle(), port.as_raw_handle(), 1, 0);
+        assert!(!bound.is_null(), "{}", io::Error::last_os_error());
     }
 }

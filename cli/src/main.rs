@@ -25,7 +25,6 @@ mod signals;
 mod stdin;
 mod stdout;
 mod tcp;
-mod terminal;
 mod threads;
 mod transfer;
 

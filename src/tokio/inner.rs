@@ -256,7 +256,8 @@ impl Inner {
 
     pub(super) fn peek(&self) -> io::Result<Peek> {
         let begun = self.begun().len();
-        let peek = self.state.peeked(self.io.peek())?;
+        let peek = self.io.peek();
+        let peek = peek.map_err(|e| self.state.failed("peek into", e.into()))?;
         Ok(match begun {
             0 => peek,
             begun => Peek {

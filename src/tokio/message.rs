@@ -203,9 +203,9 @@ impl<'a> Taking<'a> {
             let length = room.filled().len();
             self.receiving.filled(self.message, length);
             let read = ready!(read);
-            let peek = || self.inner.io.peek().unwrap_or_default();
+            let left = || self.inner.io.peek().map_or(0, |peek| peek.message);
             let state = &self.inner.state;
-            if let Some(received) = self.receiving.took(self.message, read, state, peek) {
+            if let Some(received) = self.receiving.took(self.message, read, state, left) {
                 return Poll::Ready(received);
             }
         }

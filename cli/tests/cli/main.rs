@@ -19,5 +19,3 @@ mod size;
 #[cfg(unix)]
 mod stdio;
 mod tap;
-#[cfg(target_os = "linux")]
-mod terminal;
