@@ -310,6 +310,18 @@ impl<W: Waker> Lane<W> {
         Some(self.turn_without_limits())
     }
 
+    /// Lets `time` go by, or less if the lane is closed meanwhile.
+    pub(crate) fn pause(&self, time: Duration) {
+        let mut state = self.state();
+        state.queued += 1;
+        let open = |state: &mut State| !state.closed;
+        let (mut state, _) = self
+            .turn
+            .wait_timeout_while(state, time, open)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.queued -= 1;
+    }
+
     /// Waits for the turn whatever the deadlines and even if the lane is closed: for the one who clears up.
     pub(crate) fn enter_last(&self) -> Turn<'_, W> {
         let mut state = self.state();

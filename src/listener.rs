@@ -7,7 +7,7 @@ use std::iter::FusedIterator;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::{self, Fault, Reason};
+use crate::error::{self, Fault, PipeError, Reason};
 use crate::info::PipeInfo;
 use crate::kinds::{Directions, PipeMode, Role};
 use crate::lane::{Failure, Lane, Limit};
@@ -125,6 +125,37 @@ impl PipeListener {
         ListenOptions::new().bind(name)
     }
 
+    pub(crate) fn make(
+        listener: sys::Listener,
+        name: PipeName,
+        options: &ListenOptions,
+        lane: Lane<sys::ListenWaiter>,
+        slots: Slots,
+    ) -> PipeListener {
+        let held = Held {
+            name: Arc::new(name),
+            mode: options.mode(),
+            directions: options.direction.of_server(),
+            max_message_size: options.max_message_size,
+            lane,
+            slots,
+            listener,
+            gone: Gone::default(),
+            #[cfg(feature = "tokio")]
+            tasks: Arc::default(),
+        };
+        PipeListener {
+            owner: Arc::new(Owner {
+                held: Arc::new(held),
+            }),
+        }
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn sys(&self) -> &sys::Listener {
+        &self.owner.held.listener
+    }
+
     /// Waits for the next client.
     ///
     /// # Errors
@@ -209,9 +240,14 @@ impl PipeListener {
 
     /// The clients as they come: an iterator over [`accept`](PipeListener::accept) that ends once the listener is closed.
     ///
-    /// A deadline that passes is an item like any other error, and the iterator can go on after it.
+    /// A deadline that passes is an item like any other error, and the iterator can go on after it. So is a system that has
+    /// no descriptors or memory left: the client stays in the queue, and the next item is waited for a moment, so that a
+    /// loop over them does not spin.
     pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self }
+        Incoming {
+            listener: self,
+            short: false,
+        }
     }
 
     /// The name that this listener holds.
@@ -383,23 +419,7 @@ impl ListenOptions {
         self.check().map_err(|fault| fault.of("bind", &name))?;
         let slots = Slots::new(self.max_instances);
         let (listener, lane) = sys::Listener::bind(&name, self, &slots)?;
-        let held = Held {
-            name: Arc::new(name),
-            mode: self.mode(),
-            directions: self.direction.of_server(),
-            max_message_size: self.max_message_size,
-            lane,
-            slots,
-            listener,
-            gone: Gone::default(),
-            #[cfg(feature = "tokio")]
-            tasks: Arc::default(),
-        };
-        Ok(PipeListener {
-            owner: Arc::new(Owner {
-                held: Arc::new(held),
-            }),
-        })
+        Ok(PipeListener::make(listener, name, self, lane, slots))
     }
 }
 
@@ -424,23 +444,38 @@ impl<'a> IntoIterator for &'a PipeListener {
     }
 }
 
+/// How long [`Incoming`] waits after the system had no descriptors or memory, since the client is still in its queue.
+const SHORT: Duration = Duration::from_millis(50);
+
 /// The clients of a [`PipeListener`] as they come.
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a PipeListener,
+    /// The system had no descriptors or memory the last time.
+    short: bool,
 }
 
 impl Iterator for Incoming<'_> {
     type Item = io::Result<PipeStream>;
 
     fn next(&mut self) -> Option<io::Result<PipeStream>> {
-        match self.listener.accept() {
-            Err(_) if self.listener.owner.held.lane.is_closed() => {
-                self.listener.owner.held.gone.wait();
-                None
-            }
-            accepted => Some(accepted),
+        let held = &self.listener.owner.held;
+        if self.short {
+            held.lane.pause(SHORT);
         }
+        let accepted = self.listener.accept();
+        match &accepted {
+            Err(_) if held.lane.is_closed() => {
+                held.gone.wait();
+                return None;
+            }
+            Err(error) => {
+                let inside = PipeError::of(error);
+                self.short = inside.is_some_and(|it| it.reason() == Reason::System);
+            }
+            Ok(_) => self.short = false,
+        }
+        Some(accepted)
     }
 }
 

@@ -8,27 +8,12 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::tasks::{message_pair, pair};
 use common::{name, pattern, watchdog};
-use npipe::tokio::{PipeListener, PipeStream};
-use npipe::{CancelToken, ConnectOptions, ListenOptions, PipeError, Reason};
+use npipe::tokio::PipeListener;
+use npipe::{CancelToken, ConnectOptions, PipeError, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_stream::StreamExt;
-
-/// A listener, the server's end and the client's end of a new pipe.
-async fn pair_of(options: &ListenOptions) -> (PipeListener, PipeStream, PipeStream) {
-    let listener = options.bind_tokio(name("tokio")).unwrap();
-    let path = listener.local_addr().os_path().to_owned();
-    let (server, client) = tokio::join!(listener.accept(), PipeStream::connect(path));
-    (listener, server.unwrap(), client.unwrap())
-}
-
-async fn pair() -> (PipeListener, PipeStream, PipeStream) {
-    pair_of(&ListenOptions::new()).await
-}
-
-async fn message_pair() -> (PipeListener, PipeStream, PipeStream) {
-    pair_of(&ListenOptions::new().message_mode(true)).await
-}
 
 #[tokio::test]
 async fn bytes_go_both_ways_at_once() {

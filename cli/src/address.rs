@@ -149,7 +149,10 @@ fn unix(path: OsString) -> Result<Address, String> {
 fn tcp(place: &str) -> Result<Address, String> {
     let (host, port) = place.rsplit_once(':').unwrap_or_default();
     if host.is_empty() || port.parse::<u16>().is_err() {
-        return Err("give host and port, as in tcp:127.0.0.1:8080 or tcp:[::1]:8080".into());
+        return Err(
+            "give host and port, as in tcp:127.0.0.1:8080 or tcp:[::1]:8080; a port is 0 to 65535"
+                .into(),
+        );
     }
     Ok(Address::Tcp(place.to_owned()))
 }

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
 
+use npipe::{PipeError, Reason};
+
 use crate::say;
 use crate::signals;
 
@@ -24,6 +26,7 @@ pub struct Failure {
     /// None: there is nobody left to tell, or it has been told.
     line: Option<String>,
     is_stdout: bool,
+    is_peer: bool,
 }
 
 impl Failure {
@@ -32,6 +35,7 @@ impl Failure {
             code,
             line: Some(line.into()),
             is_stdout: false,
+            is_peer: false,
         }
     }
 
@@ -79,6 +83,7 @@ impl Failure {
             code,
             line: None,
             is_stdout: false,
+            is_peer: false,
         }
     }
 
@@ -89,6 +94,7 @@ impl Failure {
             code: if gone { 0 } else { IO },
             line: (!gone).then(|| format!("write to stdout: {error}")),
             is_stdout: true,
+            is_peer: false,
         }
     }
 
@@ -103,6 +109,17 @@ impl Failure {
         self.is_stdout
     }
 
+    /// Says it of one client among many, where the run goes on. That the other side has closed is no error.
+    pub fn tell_of(&self, client: impl fmt::Display) {
+        let Some(line) = &self.line else { return };
+        let line = format!("{client}: {line}");
+        if self.is_peer {
+            say::detail(line);
+        } else {
+            say::error(line);
+        }
+    }
+
     /// Of a file, a program or a socket: `what` says what was tried on which.
     pub fn io(what: impl fmt::Display, error: &io::Error) -> Failure {
         let code = match error.kind() {
@@ -112,7 +129,13 @@ impl Failure {
             ErrorKind::InvalidInput => USAGE,
             _ => IO,
         };
-        Failure::new(code, format!("{what}: {error}"))
+        Failure {
+            is_peer: matches!(
+                error.kind(),
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+            ),
+            ..Failure::new(code, format!("{what}: {error}"))
+        }
     }
 
     /// Says what to do about it, too.
@@ -126,54 +149,38 @@ impl Failure {
 
     /// Of the library, whose errors name the operation, the pipe and the reason: what to do is added here.
     pub fn pipe(error: &io::Error) -> Failure {
-        let (code, advice) = match error.kind() {
-            ErrorKind::NotFound if error.to_string().starts_with("bind ") => {
-                (IO, "create it, or choose another path")
-            }
-            ErrorKind::NotFound => (
-                NO_SUCH_PIPE,
-                "start its server first, or wait for it with --wait; `npipe list` shows the pipes there are",
-            ),
-            ErrorKind::TimedOut => (TIMED_OUT, "give it longer with --timeout 30s, or none"),
-            ErrorKind::PermissionDenied if error.to_string().ends_with(AT_YOUR_RISK) => {
-                (NOT_ALLOWED, "")
-            }
-            ErrorKind::PermissionDenied if error.to_string().starts_with("bind ") => {
-                (NOT_ALLOWED, "choose a place where you may make one")
-            }
-            ErrorKind::PermissionDenied if is_of_the_system(error) => (
-                NOT_ALLOWED,
-                "run as the server's user, or have the server listen with --security everyone",
-            ),
-            // What goes against the direction that the pipe has.
-            ErrorKind::PermissionDenied if error.to_string().starts_with("read ") => {
-                (NOT_ALLOWED, "open it with --access w")
-            }
-            ErrorKind::PermissionDenied if !error.to_string().starts_with("connect ") => {
-                (NOT_ALLOWED, "open it with --access r")
-            }
-            ErrorKind::PermissionDenied => (
-                NOT_ALLOWED,
-                "if the expectation is right, somebody else has taken the name",
-            ),
-            ErrorKind::AddrInUse if error.to_string().ends_with("or choose another name") => {
-                (NAME_TAKEN, "")
-            }
-            ErrorKind::AddrInUse => (NAME_TAKEN, "choose another name, or end that server"),
-            ErrorKind::InvalidInput | ErrorKind::Unsupported => (USAGE, ""),
-            _ => (IO, ""),
+        let Some(known) = PipeError::of(error) else {
+            return Failure::io("a pipe", error);
         };
-        let mut line = error.to_string();
-        if let Some(fact) = line.strip_suffix(FOR_PROGRAMMERS) {
-            line.truncate(fact.len());
-        } else if let Some(fact) = line.strip_suffix(AT_YOUR_RISK) {
-            line = format!("{fact}--security default");
+        let (reason, binds) = (known.reason(), known.operation() == "bind");
+        let code = code(reason, binds, error.kind());
+        let line = match reason {
+            // Whoever follows the library's advice to a server would remove somebody's file.
+            Reason::NotASocket => {
+                let (operation, pipe) = (known.operation(), known.pipe());
+                format!("{operation} {pipe}: {}", what_is_there(Path::new(pipe)))
+            }
+            // Its own words are about who may write to it.
+            _ if binds && is_no_directory(Path::new(known.pipe())) => {
+                let directory = Path::new(known.pipe()).parent().unwrap_or(Path::new("/"));
+                format!(
+                    "bind {}: {} is no directory",
+                    known.pipe(),
+                    directory.display()
+                )
+            }
+            _ => API.iter().fold(error.to_string(), |line, (api, option)| {
+                line.replace(api, option)
+            }),
+        };
+        let failure = Failure {
+            is_peer: reason == Reason::PeerClosed,
+            ..Failure::new(code, line)
+        };
+        match advice(known, error.kind()) {
+            "" => failure,
+            advice => failure.advise(advice),
         }
-        let failure = Failure::new(code, line);
-        if advice.is_empty() {
-            return failure;
-        }
-        failure.advise(advice)
     }
 
     /// Of the library's list of pipes, whose error names the place.
@@ -211,17 +218,106 @@ impl Failure {
     }
 }
 
-/// What the library advises a programmer to do; a person has options instead.
-const FOR_PROGRAMMERS: &str =
-    "; start the server first, or wait for it (ConnectOptions::wait_for_server)";
+/// What the library advises a programmer to do, and what a person does.
+const API: [(&str, &str); 4] = [
+    ("ConnectOptions::wait_for_server", "--wait"),
+    (
+        "ListenOptions::allow_shared_directory",
+        "--allow-shared-directory",
+    ),
+    (
+        "with ConnectOptions::allow_shared_directory",
+        "without --expect-server",
+    ),
+    ("Security::OsDefault", "--security default"),
+];
 
-/// The same, of a directory in which others may replace our files.
-const AT_YOUR_RISK: &str = "ListenOptions::allow_shared_directory";
+fn code(reason: Reason, binds: bool, kind: ErrorKind) -> u8 {
+    match reason {
+        Reason::NameTaken => NAME_TAKEN,
+        Reason::NotASocket | Reason::StaleSocket if binds => NAME_TAKEN,
+        Reason::NoDirectory if binds => IO,
+        Reason::NoSuchPipe | Reason::NotASocket | Reason::StaleSocket | Reason::NoDirectory => {
+            NO_SUCH_PIPE
+        }
+        Reason::Busy | Reason::NoServerCame | Reason::DeadlinePassed | Reason::WriteLost => {
+            TIMED_OUT
+        }
+        Reason::NotAllowed
+        | Reason::UnexpectedServer
+        | Reason::OpenDirectory
+        | Reason::WrongDirection => NOT_ALLOWED,
+        Reason::WrongName
+        | Reason::WrongOption
+        | Reason::WrongMode
+        | Reason::WrongRole
+        | Reason::WrongHandle
+        | Reason::NotHere => USAGE,
+        Reason::System if kind == ErrorKind::PermissionDenied => NOT_ALLOWED,
+        _ => IO,
+    }
+}
 
-/// Whether the system has refused, rather than the library on our behalf.
-fn is_of_the_system(error: &io::Error) -> bool {
-    let source = error.get_ref().and_then(|inner| inner.source());
-    source
-        .and_then(|source| source.downcast_ref::<io::Error>())
-        .is_some_and(|source| source.raw_os_error().is_some())
+fn advice(error: &PipeError, kind: ErrorKind) -> &'static str {
+    let operation = error.operation();
+    match error.reason() {
+        Reason::NoSuchPipe | Reason::StaleSocket if operation == "connect" => {
+            "`npipe list` shows the pipes there are"
+        }
+        Reason::NotASocket => "give the name of a pipe; `npipe list` shows those there are",
+        Reason::NoDirectory if is_in_tmpdir(error.pipe()) => BETTER_TMPDIR,
+        Reason::NoDirectory => "create it, or choose another path",
+        Reason::Busy | Reason::NoServerCame | Reason::DeadlinePassed => {
+            "give it longer with --timeout 30s, or none"
+        }
+        Reason::NotAllowed if operation == "bind" && is_in_tmpdir(error.pipe()) => BETTER_TMPDIR,
+        Reason::NotAllowed if operation == "bind" => "choose a place where you may make one",
+        Reason::NotAllowed => {
+            "run as the server's user, or have the server listen with --security everyone"
+        }
+        Reason::UnexpectedServer => "if the expectation is right, somebody else has taken the name",
+        Reason::WrongDirection if operation.starts_with("read") => "open it with --access w",
+        Reason::WrongDirection => "open it with --access r",
+        Reason::NameTaken => "choose another name, or end that server",
+        Reason::System if operation != "bind" => "",
+        Reason::System | Reason::NotHere | Reason::OpenDirectory
+            if operation == "bind" && is_in_tmpdir(error.pipe()) =>
+        {
+            BETTER_TMPDIR
+        }
+        Reason::System => match kind {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::StorageFull | ErrorKind::NotADirectory => {
+                "choose a directory that can be written to, on a disk with room"
+            }
+            _ => "",
+        },
+        _ => "",
+    }
+}
+
+const BETTER_TMPDIR: &str = "its place comes from TMPDIR: give TMPDIR a directory that is there, with room, and that \
+                             you may write to, or unset it";
+
+fn is_in_tmpdir(pipe: &str) -> bool {
+    cfg!(unix)
+        && std::env::var_os("TMPDIR")
+            .is_some_and(|tmp| !tmp.is_empty() && Path::new(pipe).parent() == Some(Path::new(&tmp)))
+}
+
+fn is_no_directory(path: &Path) -> bool {
+    let parent = path.parent().and_then(|parent| parent.metadata().ok());
+    cfg!(unix) && parent.is_some_and(|parent| !parent.is_dir())
+}
+
+/// In plain words, where it is no socket that a pipe could be.
+pub fn what_is_there(path: &Path) -> &'static str {
+    match path.metadata().map(|file| file.file_type()) {
+        Ok(kind) if kind.is_dir() => "this is a directory, and no pipe",
+        Ok(kind) if kind.is_file() => "this is a file, and no pipe",
+        #[cfg(unix)]
+        Ok(kind) if std::os::unix::fs::FileTypeExt::is_socket(&kind) => {
+            "this is a socket for datagrams, and no pipe"
+        }
+        _ => "this is no pipe",
+    }
 }

@@ -25,6 +25,7 @@ mod signals;
 mod stdin;
 mod stdout;
 mod tcp;
+mod terminal;
 mod threads;
 mod transfer;
 

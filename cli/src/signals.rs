@@ -5,7 +5,7 @@
 
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use npipe::PipeListener;
 
@@ -28,8 +28,26 @@ impl Deref for Guarded {
     }
 }
 
+/// What else is given back when the process ends.
+static LAST: Mutex<Option<fn()>> = Mutex::new(None);
+
+/// Has this done before the process ends, by a signal too.
+pub fn at_exit(last: fn()) {
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    #[cfg(unix)]
+    unix::watch_once();
+}
+
+fn do_last() {
+    let last = *LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(last) = last {
+        last();
+    }
+}
+
 /// Ends the process from whichever thread, once all its listeners are closed.
 pub fn exit(code: u8) -> ! {
+    do_last();
     #[cfg(unix)]
     let _listeners = unix::close_all();
     std::process::exit(code.into())
@@ -56,14 +74,7 @@ mod unix {
 
     impl Guarded {
         pub fn bind(bind: impl FnOnce() -> io::Result<PipeListener>) -> io::Result<Guarded> {
-            static WATCH: Once = Once::new();
-            WATCH.call_once(|| {
-                if let Err(error) = watch() {
-                    say::note(format_args!(
-                        "signals cannot be caught ({error}), so Ctrl-C will leave the socket's file behind"
-                    ));
-                }
-            });
+            watch_once();
             // Held over the bind: a signal that comes in between waits for what it has to close.
             let mut listeners = lock();
             let listener = Arc::new(bind()?);
@@ -95,6 +106,17 @@ mod unix {
         listeners
     }
 
+    pub fn watch_once() {
+        static WATCH: Once = Once::new();
+        WATCH.call_once(|| {
+            if let Err(error) = watch() {
+                say::note(format_args!(
+                    "signals cannot be caught ({error}), so Ctrl-C will leave the socket's file behind"
+                ));
+            }
+        });
+    }
+
     fn watch() -> io::Result<()> {
         let ignored = ignored();
         let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
@@ -104,6 +126,7 @@ mod unix {
         std::thread::Builder::new().spawn(move || {
             for signal in signals.forever() {
                 let _listeners = close_all();
+                super::do_last();
                 // Ends the process as if nothing had been caught, so that a shell sees what ended it.
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }

@@ -7,16 +7,24 @@ use std::thread;
 use crate::options::Framing;
 use crate::ready;
 use crate::say;
+use crate::terminal;
 
 /// What is read at once where there are no messages.
 pub const BUFFER: usize = 64 * 1024;
 
 /// Std's own buffer is passed by where `buffer` is larger; console input on Windows comes as UTF-8.
 pub fn read(buffer: &mut [u8]) -> io::Result<usize> {
+    if terminal::leaves() {
+        terminal::leave();
+    }
     loop {
         match io::stdin().lock().read(buffer) {
             Err(e) if e.kind() == ErrorKind::WouldBlock => ready::stdin()?,
-            read => return read,
+            Ok(length) => match terminal::typed(&buffer[..length]) {
+                Some(length) => return Ok(length),
+                None => terminal::leave(),
+            },
+            Err(e) => return Err(e),
         }
     }
 }

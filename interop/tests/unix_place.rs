@@ -130,6 +130,10 @@ fn role() {
             Ok(_) => println!("says: connected"),
             Err(error) => tell(error),
         },
+        "connect in a loop" => loop {
+            let once = ConnectOptions::new().timeout(Duration::from_millis(10));
+            let _ = once.connect(path);
+        },
         _ => panic!("no such role: {role}"),
     }
 }
@@ -250,6 +254,44 @@ fn in_a_user_namespace_the_directories_of_the_real_root_are_taken() {
     };
     assert_eq!(inside(&["--map-root-user"]), "bound");
     assert_eq!(inside(&[]), "bound");
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "left out: it takes root to be somebody else")]
+fn strangers_that_connect_in_a_loop_hold_up_neither_a_deadline_nor_a_close() {
+    let directory = Directory::new("strangers");
+    let path = directory.join("x.sock");
+    let listener = ListenOptions::new()
+        .security(Security::Everyone)
+        .current_user_clients_only(true)
+        .bind(&path)
+        .unwrap();
+    let strangers: Vec<_> = (0..3)
+        .map(|_| {
+            let mut command = doing(&directory, "connect in a loop", &path, &[]);
+            Killed(command.uid(THIRD).gid(THIRD).spawn().unwrap())
+        })
+        .collect();
+    let timed = |work: &dyn Fn()| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    let limit = Duration::from_millis(300);
+    for _ in 0..5 {
+        let took = timed(&|| {
+            let error = listener.accept_timeout(limit).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+        });
+        assert!(took < limit + Duration::from_secs(1), "{took:?}");
+    }
+    std::thread::scope(|scope| {
+        let accept = scope.spawn(|| listener.accept());
+        let took = timed(&|| listener.close());
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert!(accept.join().unwrap().is_err());
+    });
+    drop(strangers);
 }
 
 /// Strace's words for a system in which `inject` happens.

@@ -92,8 +92,8 @@ impl PipeStream {
         loop {
             let read = self.read_part(turn, receiving.room(message)?);
             receiving.filled(message, read.as_ref().map_or(0, |part| part.len));
-            let left = || self.io().peek().map_or(0, |peek| peek.message);
-            if let Some(received) = receiving.took(message, read, self.state(), left) {
+            let peek = || self.io().peek().unwrap_or_default();
+            if let Some(received) = receiving.took(message, read, self.state(), peek) {
                 return received;
             }
             turn.check()?;
@@ -189,7 +189,7 @@ impl PipeStream {
         self.receive(turn, reply)
     }
 
-    /// What can be read without waiting. It takes nothing and never blocks.
+    /// What can be read without waiting, or whether the end is next. It takes nothing and never blocks.
     ///
     /// # Errors
     ///
@@ -203,8 +203,6 @@ impl PipeStream {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn peek(&self) -> io::Result<Peek> {
-        self.io()
-            .peek()
-            .map_err(|e| self.failed("peek into", Failure::System(e)))
+        self.state().peeked(self.io().peek())
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use super::state::{State, is_end};
 use crate::error::{Fault, Reason};
-use crate::kinds::Part;
+use crate::kinds::{Part, Peek};
 use crate::lane::Failure;
 
 /// The room that is made for a message of unknown size, and the most that is added at a time, in bytes.
@@ -45,13 +45,13 @@ impl Receiving {
         message.truncate(message.len().saturating_sub(self.room) + length);
     }
 
-    /// What a read means for the message. None: there is more of it. `left` is how much the system says that is.
+    /// What a read means for the message. None: there is more of it, and `peek` is what the system says of that.
     pub(crate) fn took(
         &mut self,
         message: &[u8],
         read: Result<Part, Failure>,
         state: &State,
-        left: impl FnOnce() -> usize,
+        peek: impl FnOnce() -> Peek,
     ) -> Option<Received> {
         let most = state.kind.max_message_size;
         let length = message.len() - self.start;
@@ -59,12 +59,14 @@ impl Receiving {
             Ok(_) if length > most => Err(too_long(most)),
             Ok(part) if part.complete => Ok(Some(length)),
             Ok(_) => {
-                // A peer's word is not trusted with more room than the limit.
-                let left = left();
-                if left > most.saturating_sub(length) {
+                let peek = peek();
+                if peek.message > most.saturating_sub(length) {
                     return Some(Err(too_long(most)));
                 }
-                self.room = left.clamp(FIRST_ROOM, MOST_ROOM);
+                // How much is left may be no more than a peer's word: room is made for what is there, or for as much again
+                // as has come.
+                let likely = peek.available.max(length).min(peek.message);
+                self.room = likely.clamp(FIRST_ROOM, MOST_ROOM);
                 return None;
             }
             Err(Failure::Closed) if length == 0 => Ok(None),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{self, Fault, Reason};
-use crate::kinds::{Directions, Part, PipeMode, Role};
+use crate::kinds::{Directions, Part, Peek, PipeMode, Role};
 use crate::lane::{Failure, Limit};
 use crate::name::PipeName;
 use crate::sys;
@@ -162,6 +162,20 @@ impl State {
             }
             Err(Failure::Closed) => Ok(0),
             read => read.map_err(|failure| self.failed(READ, failure)),
+        }
+    }
+
+    /// What a look at what is there says of an end: that it is next, whatever the system calls it.
+    pub(crate) fn peeked(&self, peeked: io::Result<Peek>) -> io::Result<Peek> {
+        match peeked {
+            Err(e) if is_end(&e) => {
+                self.note_end(&e);
+                Ok(Peek {
+                    ended: true,
+                    ..Peek::default()
+                })
+            }
+            peeked => peeked.map_err(|e| error::named("peek into", self.name(), e)),
         }
     }
 

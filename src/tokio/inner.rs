@@ -256,8 +256,7 @@ impl Inner {
 
     pub(super) fn peek(&self) -> io::Result<Peek> {
         let begun = self.begun().len();
-        let peek = self.io.peek();
-        let peek = peek.map_err(|e| self.state.failed("peek into", e.into()))?;
+        let peek = self.state.peeked(self.io.peek())?;
         Ok(match begun {
             0 => peek,
             begun => Peek {

@@ -203,9 +203,9 @@ impl<'a> Taking<'a> {
             let length = room.filled().len();
             self.receiving.filled(self.message, length);
             let read = ready!(read);
-            let left = || self.inner.io.peek().map_or(0, |peek| peek.message);
+            let peek = || self.inner.io.peek().unwrap_or_default();
             let state = &self.inner.state;
-            if let Some(received) = self.receiving.took(self.message, read, state, left) {
+            if let Some(received) = self.receiving.took(self.message, read, state, peek) {
                 return Poll::Ready(received);
             }
         }

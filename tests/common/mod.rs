@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use npipe::{PipeListener, PipeStream};
 
+#[cfg(all(feature = "tokio", unix))]
+pub mod tasks;
+
 /// A plain pipe name that nobody else has.
 pub fn name(what: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);

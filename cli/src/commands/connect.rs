@@ -6,6 +6,8 @@ use crate::address::{Address, Errand};
 use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::options::Dial;
+use crate::say;
+use crate::terminal::{Escape, Raw};
 use crate::transfer::Transfer;
 
 const EXAMPLES: &str = r"Examples:
@@ -13,6 +15,7 @@ const EXAMPLES: &str = r"Examples:
   npipe connect --wait --timeout 10s --exit-on-eof mypipe < commands.txt
   npipe connect docker_engine < request.http
   ssh -o ProxyCommand='npipe connect ssh-over-pipe' host
+  npipe connect --raw com1           a console of Hyper-V, VMware, QEMU; ^] leaves
 
 stdin's end is passed on where the pipe has a half close; the server's end is
 the end. Nothing that was sent or received is lost.";
@@ -24,6 +27,14 @@ pub struct Connect {
     /// The pipe, or an address as in relay
     #[arg(value_parser = Address::parser())]
     name: Address,
+
+    /// For a serial console: send each key as it is
+    #[arg(long, conflicts_with_all = ["message", "exit_on_eof", "linger", "progress"])]
+    raw: bool,
+
+    /// The key that leaves --raw: ^A, none [default: ^]]
+    #[arg(long, value_name = "KEY", requires = "raw", value_parser = Escape::parse)]
+    escape: Option<Escape>,
 
     #[command(flatten)]
     dial: Dial,
@@ -51,6 +62,18 @@ impl Connect {
                 far.name()
             )));
         }
+        let _raw = self.raw.then(|| self.start_raw(&far)).transpose()?;
         self.transfer.run(End::stdio(carry.message)?, far)
+    }
+
+    fn start_raw(&self, far: &End) -> failure::Result<Raw> {
+        let escape = self.escape.unwrap_or(Escape::DEFAULT);
+        let raw = Raw::start(escape).map_err(|e| Failure::io("connect --raw", &e))?;
+        // A raw terminal wants to be told to go back to the beginning of the line.
+        say::note(format_args!(
+            "connected to {}; {escape} leaves\r",
+            far.name()
+        ));
+        Ok(raw)
     }
 }

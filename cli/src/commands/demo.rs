@@ -48,12 +48,7 @@ pub struct Demo {
     sibling: bool,
 
     /// Print C# for the server or the client
-    #[arg(
-        long,
-        value_name = "SIDE",
-        conflicts_with = "name",
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "SIDE", hide_possible_values = true)]
     csharp: Option<Side>,
 }
 
@@ -79,7 +74,13 @@ impl Demo {
                 Side::Server => SERVER_CS,
                 Side::Client => CLIENT_CS,
             };
-            return print(source);
+            return match &self.name {
+                Some(name) => print(source.replace(
+                    &format!("\"{MYPIPE}\""),
+                    &csharp_literal(&name.to_string_lossy()),
+                )),
+                None => print(source),
+            };
         }
         match self.side {
             Some(side) => {
@@ -95,6 +96,11 @@ impl Demo {
             }
         }
     }
+}
+
+/// A verbatim string, in which nothing but a quote means anything.
+fn csharp_literal(text: &str) -> String {
+    format!("@\"{}\"", text.replace('"', "\"\""))
 }
 
 /// Both sides. They write to our own stdout, so that the order in which things happen is the order in which they show.

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
@@ -18,7 +20,9 @@ const EXAMPLES: &str = r"Examples:
   npipe doctor mypipe
   npipe doctor mypipe --message --access r     as your program would open it
 
-It connects, if it can, and leaves at once. Its exit code is that of connect.";
+It looks from outside first. If somebody listens it then connects, and leaves
+at once: a server that serves one client and ends has to be started again.
+Its exit code is that of connect.";
 
 /// Find out why a connection fails, and what to do
 #[derive(Debug, Args)]
@@ -27,6 +31,10 @@ pub struct Doctor {
     /// The pipe
     #[arg(value_parser = pipe_name())]
     name: OsString,
+
+    /// Look from outside alone, and use up no connection
+    #[arg(long)]
+    no_connect: bool,
 
     /// Whether your program wants messages
     #[arg(long)]
@@ -86,13 +94,51 @@ impl Doctor {
             "{} is the address {name}",
             plain(&self.name.to_string_lossy())
         ))?;
+        let look = look::at(&self.name, &name);
+        let nobody = matches!(look.place, Place::Absent | Place::Stale | Place::NotASocket);
+        if nobody && !self.dial.wait {
+            self.absent(&mut report, &name)?;
+            return Err(Failure::silent(failure::NO_SUCH_PIPE));
+        }
+        if !nobody {
+            match &look.server {
+                Some(server) => report.good(format!("{server} listens there"))?,
+                None => report.good("there is a pipe")?,
+            }
+        }
+        if self.no_connect {
+            return report.hint("it has not been connected to; without --no-connect it is");
+        }
+        report.hint("connecting: the server sees a client come, and leave without a word")?;
         match self.connect(self.access) {
-            Ok(stream) => self.connected(&mut report, &stream),
+            Ok(stream) => {
+                let ended = self.connected(&mut report, &stream);
+                drop(stream);
+                self.tell_cost(&report, &name)?;
+                ended
+            }
             Err(error) => {
                 self.refused(&mut report, &name, &error)?;
                 Err(Failure::silent(Failure::pipe(&error).code))
             }
         }
+    }
+
+    /// Whether the server is there for others yet.
+    fn tell_cost(&self, report: &Report, name: &PipeName) -> failure::Result {
+        const GRACE: Duration = Duration::from_millis(300);
+        const LOOK: Duration = Duration::from_millis(20);
+        let until = Instant::now() + GRACE;
+        while Instant::now() < until {
+            let place = look::at(&self.name, name).place;
+            if matches!(place, Place::Absent | Place::Stale) {
+                return report.hint(
+                    "its server has ended with this connection, as one for a single client does: start it again",
+                );
+            }
+            thread::sleep(LOOK);
+        }
+        report.hint("that took one connection; the server still listens")
     }
 
     fn connect(&self, ways: Ways) -> io::Result<PipeStream> {
@@ -163,7 +209,7 @@ impl Doctor {
 
     #[cfg(unix)]
     fn absent(&self, report: &mut Report, name: &PipeName) -> failure::Result {
-        use crate::look::{Barrier, barrier, elsewhere};
+        use crate::look::{Barrier, barrier, elsewhere, me};
         let path = name.os_path();
         let look = look::at(&self.name, name);
         match barrier(path) {
@@ -185,13 +231,10 @@ impl Doctor {
                 ))?;
             }
             None if look.place == Place::NotASocket => {
-                let what = if path.is_dir() {
-                    "a directory"
-                } else {
-                    "a file"
-                };
-                report.bad(format!("what is at this address is {what} and no socket"))?;
-                report.hint("remove it, or give another name")?;
+                report.bad(failure::what_is_there(path))?;
+                report.hint(
+                    "give the name of a pipe, and see that the server uses another name too: it could not listen here",
+                )?;
             }
             None if look.place == Place::Absent => match std::fs::read_link(path) {
                 Ok(target) => report.bad(format!(
@@ -206,6 +249,13 @@ impl Doctor {
                 report.hint(
                     "start the server again: npipe's listeners and .NET's replace such a socket",
                 )?;
+                if let Some(owner) = look.owner.filter(|owner| *owner != me()) {
+                    report.hint(format!(
+                        "it is of {owner}: a server of another user may not be able to replace it; have its owner or \
+                         root remove it: rm {}",
+                        path.display()
+                    ))?;
+                }
             }
         }
         let others = elsewhere(name);

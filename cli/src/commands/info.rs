@@ -77,6 +77,9 @@ impl Info {
                 .map_err(|e| Failure::pipe(&e))?;
             known.see(&stream);
         } else if known.state == "absent" {
+            if self.json {
+                print(known.json())?;
+            }
             return Err(Failure::new(
                 failure::NO_SUCH_PIPE,
                 format!(
@@ -86,11 +89,7 @@ impl Info {
             ));
         }
         let shown = if self.json {
-            // Strings and numbers always have a form in JSON.
-            format!(
-                "{}\n",
-                serde_json::to_string_pretty(&known).unwrap_or_default()
-            )
+            known.json()
         } else {
             known.table()
         };
@@ -172,6 +171,12 @@ impl Known {
         if let Ok(identity) = stream.peer_identity() {
             self.server_user = look::account(&identity);
         }
+    }
+
+    fn json(&self) -> String {
+        // Strings and numbers always have a form in JSON.
+        let json = serde_json::to_string_pretty(self).unwrap_or_default();
+        format!("{json}\n")
     }
 
     fn table(&self) -> String {

@@ -50,6 +50,7 @@ pub struct Listen {
     #[arg(
         long,
         value_name = "TIME",
+        allow_hyphen_values = true,
         default_value = "none",
         hide_default_value = true
     )]
@@ -131,7 +132,7 @@ fn echo(client: End, number: u64) {
     };
     match ended {
         Ok(()) => say::detail(format_args!("client {number} is done: {bytes} bytes")),
-        Err(error) => say::detail(format_args!("client {number}: {error}")),
+        Err(error) => Failure::pipe(&error).tell_of(format_args!("client {number}")),
     }
 }
 
@@ -142,10 +143,18 @@ fn run_program(program: &Program, grace: Option<Duration>, client: End, number: 
         couple(client, End::Program(running), Terms::default(), None)
     };
     match run() {
-        Ok(outcome) => say::detail(format_args!(
-            "client {number} is done: {} bytes to the program, {} from it",
-            outcome.up.bytes, outcome.down.bytes
-        )),
+        Ok(outcome) => {
+            for failure in [&outcome.up.failure, &outcome.down.failure]
+                .into_iter()
+                .flatten()
+            {
+                failure.tell_of(format_args!("client {number}"));
+            }
+            say::detail(format_args!(
+                "client {number} is done: {} bytes to the program, {} from it",
+                outcome.up.bytes, outcome.down.bytes
+            ));
+        }
         Err(failure) => {
             failure.report();
         }

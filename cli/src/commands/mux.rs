@@ -179,7 +179,7 @@ fn told(who: &str, outcome: &Outcome) {
         .into_iter()
         .flatten()
     {
-        say::detail(format_args!("{who}: {}", failure.line()));
+        failure.tell_of(who);
     }
     say::detail(format_args!(
         "{who} is done: {} bytes there, {} back",

@@ -221,7 +221,7 @@ impl Copier {
                     .into_iter()
                     .flatten()
                 {
-                    say::detail(format_args!("client {number}: {}", failure.line()));
+                    failure.tell_of(format_args!("client {number}"));
                 }
                 say::detail(format_args!(
                     "client {number} is done: {} bytes there, {} back",

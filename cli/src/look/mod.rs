@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use npipe::{PeerIdentity, PipeMode, PipeName, PipeState};
+use npipe::{PeerIdentity, PipeError, PipeMode, PipeName, PipeState, Reason};
 
 pub use changes::Changes;
 pub use facts::{Account, Look, Place, Process, Server, User};
@@ -28,8 +28,13 @@ pub fn at(name: &OsStr, address: &PipeName) -> Look {
     let mut look = Look::of(match npipe::state(name) {
         Ok(PipeState::Live) => Place::Live,
         Ok(PipeState::Stale) => Place::Stale,
-        Err(error) if error.kind() == ErrorKind::NotFound => Place::Absent,
-        Ok(PipeState::Unknown) | Err(_) => Place::Unknown,
+        Err(error) => match PipeError::of(&error).map(PipeError::reason) {
+            Some(Reason::NoSuchPipe) => Place::Absent,
+            Some(Reason::NotASocket) => Place::NotASocket,
+            _ if error.kind() == ErrorKind::NotFound => Place::Absent,
+            _ => Place::Unknown,
+        },
+        Ok(PipeState::Unknown) => Place::Unknown,
     });
     system::look_closer(address, &mut look);
     look

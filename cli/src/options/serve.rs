@@ -16,6 +16,10 @@ pub struct Serve {
     #[arg(long, value_name = "N", value_parser = clients, allow_hyphen_values = true)]
     pub max_clients: Option<u32>,
 
+    /// Unix: listen where others could replace the socket
+    #[arg(long, hide_short_help = true)]
+    pub allow_shared_directory: bool,
+
     /// How long a program may go on alone [default: 5s]
     #[arg(
         long,
@@ -31,7 +35,8 @@ impl Serve {
     pub fn options(&self, messages: bool) -> ListenOptions {
         let options = ListenOptions::new()
             .security(self.security.clone())
-            .message_mode(messages);
+            .message_mode(messages)
+            .allow_shared_directory(self.allow_shared_directory);
         match self.max_clients {
             Some(clients) => options.max_instances(clients),
             None => options,

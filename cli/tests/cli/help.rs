@@ -30,7 +30,7 @@ fn help_fits_a_screen_and_is_as_it_was() {
     let _watchdog = watchdog();
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
     for command in COMMANDS {
-        let args: Vec<_> = [*command, "--help"]
+        let args: Vec<_> = [*command, "-h"]
             .into_iter()
             .filter(|word| !word.is_empty())
             .collect();
@@ -41,7 +41,7 @@ fn help_fits_a_screen_and_is_as_it_was() {
             assert!(columns <= COLUMNS, "{columns} columns: {line}");
         }
         let lines = help.lines().count();
-        assert!(lines <= LINES, "{lines} lines: npipe {command} --help");
+        assert!(lines <= LINES, "{lines} lines: npipe {command} -h");
         let file = snapshots.join(format!(
             "{}.txt",
             if command.is_empty() { "npipe" } else { command }
@@ -53,7 +53,7 @@ fn help_fits_a_screen_and_is_as_it_was() {
         let was =
             std::fs::read_to_string(&file).expect("a snapshot; make it with UPDATE_SNAPSHOTS=1");
         // A checkout may have changed the line ends.
-        assert_eq!(help, was.replace("\r\n", "\n"), "npipe {command} --help");
+        assert_eq!(help, was.replace("\r\n", "\n"), "npipe {command} -h");
     }
 }
 

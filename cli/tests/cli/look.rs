@@ -309,8 +309,10 @@ fn doctor_finds_what_unix_can_do_to_a_pipe() {
     doctor(&[&path("stale")], 3, &["its server is gone"]);
 
     std::fs::write(path("file"), "").unwrap();
-    doctor(&[&path("file")], 3, &["no socket", "remove it"]);
-    doctor(&[&path("")], 3, &["a directory", "no socket"]);
+    doctor(&[&path("file")], 3, &["a file", "no pipe", "give the name"]);
+    doctor(&[&path("")], 3, &["a directory", "no pipe"]);
+    let _datagrams = std::os::unix::net::UnixDatagram::bind(path("datagrams")).unwrap();
+    doctor(&[&path("datagrams")], 3, &["for datagrams", "->   "]);
 
     std::os::unix::fs::symlink(path("nothing"), path("link")).unwrap();
     doctor(
@@ -341,4 +343,37 @@ fn doctor_tells_the_wrong_server_apart() {
         5,
         &["somebody else has taken the name"],
     );
+}
+
+/// As the C# of the notes is.
+#[test]
+fn doctor_says_what_it_costs_a_server_of_one_client() {
+    let _watchdog = watchdog();
+    let name = name("one-shot");
+    let (listen, _) = serve(&["listen", &name]);
+    let looked = run(&["doctor", "--no-connect", &name]).done();
+    assert!(
+        looked.text().contains("not been connected to"),
+        "{looked:?}"
+    );
+    doctor(
+        &[&name],
+        0,
+        &["connecting: ", "takes connections", "start it again"],
+    );
+    listen.finish().done();
+    // One that goes on is told apart.
+    let _listener = PipeListener::bind(&name).unwrap();
+    doctor(&[&name], 0, &["the server still listens"]);
+}
+
+#[test]
+fn info_of_nothing_has_its_json() {
+    let _watchdog = watchdog();
+    let name = name("absent");
+    let ended = run(&["info", "--json", &name]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let known: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(known["state"], "absent");
+    assert_eq!(known["name"], name);
 }

@@ -19,3 +19,5 @@ mod size;
 #[cfg(unix)]
 mod stdio;
 mod tap;
+#[cfg(target_os = "linux")]
+mod terminal;

@@ -3,10 +3,19 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use npipe_interop::{Dotnet, name, pattern, watchdog};
+use npipe_interop::{Dotnet, name, pattern};
 
 use crate::npipe::{Npipe, PATIENCE, program};
 use crate::who::{HALF_CLOSE, Who};
+
+with_dotnet! {
+    a_program_is_wired_to_a_dotnet_client,
+    a_relay_is_between_a_dotnet_client_and_a_dotnet_server,
+    a_relay_goes_through_a_program_to_dotnet,
+    a_relay_takes_tcp_to_dotnet,
+    a_relay_carries_a_half_close_to_dotnet,
+    a_tap_between_dotnet_and_dotnet_shows_each_line_and_changes_nothing,
+}
 
 const MIB: usize = 1 << 20;
 
@@ -22,13 +31,7 @@ fn converse(front: &str, behind: &str, between: impl FnOnce() -> Npipe) -> Npipe
     npipe
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn a_program_is_wired_to_a_dotnet_client() {
-    let _watchdog = watchdog();
     let npipe = program();
     let npipe = npipe.to_str().expect("it is in target");
     // A program that says something and goes.
@@ -49,13 +52,7 @@ fn a_program_is_wired_to_a_dotnet_client() {
     });
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn a_relay_is_between_a_dotnet_client_and_a_dotnet_server() {
-    let _watchdog = watchdog();
     let (front, behind) = (name("relay"), name("behind-relay"));
     let relay = || Npipe::serve(&["relay", &front, &behind], &front);
     let relay = converse(&front, &behind, relay);
@@ -73,13 +70,7 @@ fn a_relay_is_between_a_dotnet_client_and_a_dotnet_server() {
     drop(relay);
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn a_relay_goes_through_a_program_to_dotnet() {
-    let _watchdog = watchdog();
     let npipe = program();
     let (front, behind) = (name("relay"), name("behind-relay"));
     let to = format!("exec:'{}' connect {behind}", npipe.display());
@@ -95,13 +86,7 @@ fn a_relay_goes_through_a_program_to_dotnet() {
     });
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn a_relay_takes_tcp_to_dotnet() {
-    let _watchdog = watchdog();
     let behind = name("behind-tcp");
     let server = Who::Dotnet
         .peer("serve", &behind, &["read=100000", "write=100000"])
@@ -127,13 +112,7 @@ fn a_relay_takes_tcp_to_dotnet() {
     server.finish();
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn a_relay_carries_a_half_close_to_dotnet() {
-    let _watchdog = watchdog();
     // Where byte pipes have none, message pipes have.
     let (theirs, ours): (&[&str], &[&str]) = if HALF_CLOSE {
         (&[], &[])
@@ -155,13 +134,7 @@ fn a_relay_carries_a_half_close_to_dotnet() {
     server.finish();
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn a_tap_between_dotnet_and_dotnet_shows_each_line_and_changes_nothing() {
-    let _watchdog = watchdog();
     // C#'s own line ends, as JSON and the text view write them.
     let end = if cfg!(windows) { r"\r\n" } else { r"\n" };
     let lines = [

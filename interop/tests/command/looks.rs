@@ -5,13 +5,15 @@ use npipe_interop::{Dotnet, name, watchdog};
 use crate::npipe::{Npipe, run};
 use crate::who::{Side, Who};
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
+with_dotnet! {
+    what_there_is_to_know_of_a_dotnet_server,
+    a_name_that_dotnet_has_is_taken,
+    connect_waits_for_a_dotnet_server,
+    a_dotnet_server_that_is_not_the_expected_one_is_refused,
+    either_half_of_the_demo_talks_with_csharp,
+}
+
 fn what_there_is_to_know_of_a_dotnet_server() {
-    let _watchdog = watchdog();
     let pipe = name("info");
     // Looking without --connect takes neither of its two turns. Wine cannot look without.
     let server = Who::Dotnet
@@ -54,13 +56,7 @@ fn what_there_is_to_know_of_a_dotnet_server() {
     run(&["doctor", &pipe]).code(3);
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn a_name_that_dotnet_has_is_taken() {
-    let _watchdog = watchdog();
     let pipe = name("taken");
     let server = Who::Dotnet
         .peer("serve", &pipe, &["hear", "pause"])
@@ -80,13 +76,7 @@ fn a_name_that_dotnet_has_is_taken() {
     }
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn connect_waits_for_a_dotnet_server() {
-    let _watchdog = watchdog();
     let pipe = name("later");
     let mut npipe = Npipe::start(&["connect", "--wait", "--timeout", "60s", &pipe]);
     let server = Who::Dotnet
@@ -101,13 +91,7 @@ fn connect_waits_for_a_dotnet_server() {
     npipe.end_of_output();
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn a_dotnet_server_that_is_not_the_expected_one_is_refused() {
-    let _watchdog = watchdog();
     let pipe = name("unexpected");
     let server = Who::Dotnet.peer("serve", &pipe, &["hear"]).leaving(&pipe);
     server.expect("ready");
@@ -138,13 +122,7 @@ fn a_dotnet_server_that_is_the_expected_one_is_taken() {
     npipe.end_of_output();
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn either_half_of_the_demo_talks_with_csharp() {
-    let _watchdog = watchdog();
     for dotnet in Dotnet::all() {
         let pipe = name("demo");
         let mut half = Npipe::start(&["demo", "--as", "server", &pipe]).leaving(&pipe);

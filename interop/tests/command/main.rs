@@ -23,6 +23,18 @@ macro_rules! with {
     };
 }
 
+/// Tests with .NET that are functions without arguments.
+macro_rules! with_dotnet {
+    ($($name:ident,)+) => {
+        mod with_dotnet {
+            $(with! { dotnet fn $name() {
+                let _watchdog = npipe_interop::watchdog();
+                super::$name();
+            } })+
+        }
+    };
+}
+
 mod between;
 mod case;
 mod looks;

@@ -5,13 +5,12 @@ use npipe_interop::{name, watchdog};
 use crate::npipe::Npipe;
 use crate::who::Who;
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
+with_dotnet! {
+    both_end_at_once_again_and_again_and_nothing_is_lost,
+    keep_serves_one_dotnet_client_after_another,
+}
+
 fn both_end_at_once_again_and_again_and_nothing_is_lost() {
-    let _watchdog = watchdog();
     const COUNT: usize = 200_001;
     const ROUNDS: usize = 5;
     let exchange = format!("exchange={COUNT}");
@@ -33,13 +32,7 @@ fn both_end_at_once_again_and_again_and_nothing_is_lost() {
     server.finish();
 }
 
-#[test]
-#[cfg_attr(
-    not(dotnet),
-    ignore = "left out: no .NET; `cargo xtask test` sets one up"
-)]
 fn keep_serves_one_dotnet_client_after_another() {
-    let _watchdog = watchdog();
     const CLIENTS: usize = 4;
     let pipe = name("keep");
     let mut npipe = Npipe::serve(&["listen", "--keep", "-v", &pipe], &pipe);

@@ -16,14 +16,13 @@ use ::tokio::runtime::Handle;
 use rustix::fd::{AsRawFd, RawFd};
 
 use super::connect::Connector;
-use super::event::Waiter;
-use super::listener::Listener;
+use super::listener::{Accepted, Listener, REFUSED_A_TURN};
 use super::os;
 use super::stream::{HalfClose, Stream};
+use super::unsent::Unsent;
 use crate::attempt::Attempt;
 use crate::error::{Fault, Reason};
 use crate::kinds::{Part, Peek, PipeMode};
-use crate::lane::{Beside, Lane, Operation};
 use crate::name::PipeName;
 use crate::options::ConnectOptions;
 use crate::slots::Slots;
@@ -52,6 +51,8 @@ impl AsRawFd for Stream {
 pub(crate) struct AsyncStream {
     socket: AsyncFd<Stream>,
     mode: PipeMode,
+    /// Held for one call of the system's that does not wait.
+    unsent: Mutex<Unsent>,
 }
 
 impl AsyncStream {
@@ -60,10 +61,15 @@ impl AsyncStream {
         Ok(AsyncStream {
             socket: register(stream, interest)?,
             mode,
+            unsent: Mutex::default(),
         })
     }
 
     pub(crate) fn into_stream(self) -> io::Result<Stream> {
+        if self.is_behind() {
+            let why = "a message has gone in part, by a call that was dropped: flush it first";
+            return Err(Fault::new(Reason::WrongHandle, why).into());
+        }
         Ok(self.socket.into_inner())
     }
 
@@ -72,25 +78,18 @@ impl AsyncStream {
     }
 
     fn attempt_read(&self, buffer: &mut [u8]) -> Poll<io::Result<Part>> {
-        self.stream().read(&Waiter::new(), buffer).poll()
+        self.stream().try_read(buffer)
+    }
+
+    fn unsent(&self) -> MutexGuard<'_, Unsent> {
+        // Nothing in here panics half way, so a poisoned lock guards a whole state.
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempt_write(&self, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.mode {
-            PipeMode::Byte => match os::send(self.stream().fd(), bytes) {
-                Err(rustix::io::Errno::AGAIN) => Poll::Pending,
-                sent => Poll::Ready(sent.map_err(io::Error::from)),
-            },
-            PipeMode::Message => {
-                let (waiter, lane) = (Waiter::new(), Lane::new(Waiter::new()));
-                let mut send = self.stream().send(&waiter, bytes, Beside::Lane(&lane));
-                let sent = send.poll();
-                if sent.is_pending() {
-                    // Keeps the rest of what has gone in part.
-                    send.cancel();
-                }
-                sent.map_ok(|part| part.len)
-            }
+            PipeMode::Byte => self.stream().try_write(bytes).map_ok(|part| part.len),
+            PipeMode::Message => self.unsent().send(self.stream(), bytes),
         }
     }
 
@@ -215,14 +214,14 @@ impl AsyncStream {
 
     /// Whether the rest of a message is to be sent that nobody waits for any more.
     pub(crate) fn is_behind(&self) -> bool {
-        self.stream().is_behind()
+        self.unsent().is_some()
     }
 
     /// Sends what a dropped call has left. It may wait beside any other call.
     pub(crate) async fn catch_up(&self) -> io::Result<()> {
         while self.is_behind() {
             let mut ready = self.socket.writable().await?;
-            if self.stream().catch_up()?.is_pending() {
+            if self.unsent().go_on(self.stream())?.is_pending() {
                 ready.clear_ready();
             }
         }
@@ -232,7 +231,7 @@ impl AsyncStream {
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.is_behind() {
             let mut ready = ready!(self.socket.poll_write_ready(cx))?;
-            if self.stream().catch_up()?.is_pending() {
+            if self.unsent().go_on(self.stream())?.is_pending() {
                 ready.clear_ready();
             }
         }
@@ -246,7 +245,7 @@ impl AsyncStream {
 
     /// Half close, without waiting.
     pub(crate) fn close_write(&self) -> io::Result<()> {
-        if self.stream().catch_up()?.is_pending() {
+        if self.unsent().go_on(self.stream())?.is_pending() {
             return Err(ErrorKind::WouldBlock.into());
         }
         self.stream().close_write(self.mode).map(|HalfClose| ())
@@ -256,7 +255,7 @@ impl AsyncStream {
     pub(crate) async fn drained(&self) -> io::Result<()> {
         let mut slice = Duration::from_millis(1);
         loop {
-            if let Poll::Ready(drained) = self.stream().drain(&Waiter::new()).poll() {
+            if let Poll::Ready(drained) = self.stream().try_drain() {
                 return drained;
             }
             ::tokio::time::sleep(slice).await;
@@ -309,9 +308,10 @@ impl AsyncListener {
         _slots: &Slots,
         queue: Arc<Queue>,
     ) -> io::Result<AsyncListener> {
-        let socket = match listener.socket() {
-            Some(number) => Some(register(Watched(number), Interest::READABLE)?),
-            None => None, // closed
+        let number = listener.socket().as_raw_fd();
+        let socket = match listener.is_closed() {
+            false => Some(register(Watched(number), Interest::READABLE)?),
+            true => None,
         };
         Ok(AsyncListener {
             socket: Mutex::new(socket),
@@ -337,18 +337,31 @@ impl AsyncListener {
         let Some(socket) = &*socket else {
             return Poll::Pending; // whoever closes it wakes everybody
         };
+        let mut refused = 0;
         loop {
             if slots.free() == 0 {
                 return Poll::Pending; // a slot that comes free wakes one of us
             }
             let mut ready = ready!(socket.poll_read_ready(&mut Context::from_waker(&self.news)))?;
-            match listener.accept(&Waiter::new(), slots).poll() {
-                Poll::Pending => ready.clear_ready(),
-                Poll::Ready(accepted) => {
-                    place.pass_on();
-                    return Poll::Ready(accepted);
+            let accepted = match listener.try_accept(slots) {
+                Ok(Accepted::Nobody) => {
+                    ready.clear_ready();
+                    continue;
                 }
-            }
+                Ok(Accepted::Refused) => {
+                    refused += 1;
+                    if refused < REFUSED_A_TURN {
+                        continue;
+                    }
+                    // Others have their turn, and then this one again.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Ok(Accepted::Client(stream)) => Ok(stream),
+                Err(error) => Err(error),
+            };
+            place.pass_on();
+            return Poll::Ready(accepted);
         }
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, SocketType};
@@ -11,6 +12,7 @@ use rustix::net::{SocketAddrUnix, SocketType};
 use super::directory::{self, Last, Trust};
 use super::event::Event;
 use super::os;
+use super::peer;
 use super::place;
 use super::stream::Stream;
 use crate::attempt::{Attempt, Connected};
@@ -28,6 +30,13 @@ const CANCEL_SLICE: Duration = Duration::from_millis(20);
 /// How long a BSD or macOS client goes on after ECONNREFUSED: there a full queue looks like a dead server.
 #[cfg(not(target_os = "linux"))]
 const REFUSED_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long an attempt may wait for room in the server's queue.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    until: Option<Instant>,
+    cancellable: bool,
+}
 
 fn refused(reason: Reason, why: String) -> Attempt<Stream> {
     Attempt::Failed(Fault::new(reason, why).into())
@@ -89,30 +98,27 @@ impl Connector {
         })
     }
 
-    /// One attempt. Where the server's queue is full this waits for room in the kernel, which wakes us at the next
-    /// `accept`; until `until`, and in slices where it can be cancelled.
-    pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt<Stream> {
-        self.attempt_by(&|this| this.connect(until, cancellable))
-    }
-
     /// One attempt, which does not wait.
     #[cfg(feature = "tokio")]
     pub(super) fn attempt_at_once(&mut self) -> Attempt<Stream> {
-        self.attempt_by(&Connector::connect_at_once)
+        self.attempt_within(None)
     }
 
-    fn attempt_by(
-        &mut self,
-        connect: &dyn Fn(&Connector) -> io::Result<OwnedFd>,
-    ) -> Attempt<Stream> {
-        match connect(self) {
+    /// One attempt. Where the server's queue is full this waits for room in the kernel, which wakes us at the next
+    /// `accept`; until `until`, and in slices where it can be cancelled.
+    pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt<Stream> {
+        self.attempt_within(Some(Patience { until, cancellable }))
+    }
+
+    fn attempt_within(&mut self, patience: Option<Patience>) -> Attempt<Stream> {
+        match self.connect(patience) {
             Ok(fd) => self.connected(fd),
             Err(error) => match Errno::from_io_error(&error) {
                 // A socket of the other type is there.
                 #[cfg(target_os = "linux")]
                 Some(Errno::PROTOTYPE) if self.mode == PipeMode::Byte => {
                     self.mode = PipeMode::Message;
-                    self.attempt_by(connect)
+                    self.attempt_within(patience)
                 }
                 Some(Errno::PROTOTYPE) => Attempt::Absent {
                     reason: Reason::NotASocket,
@@ -164,13 +170,13 @@ impl Connector {
 
     fn connected(&self, fd: OwnedFd) -> Attempt<Stream> {
         if let Some(expected) = self.expected {
-            match os::peer(&fd) {
+            match peer::of(&fd) {
                 Err(error) => return Attempt::Failed(error),
-                Ok(peer) if !peer.is(expected) => {
+                Ok(server) if !server.is(expected) => {
                     let why = format!(
                         "its server runs as uid {}{}, and uid {expected} was expected",
-                        peer.uid,
-                        if peer.uid == expected {
+                        server.uid,
+                        if server.uid == expected {
                             " (of another user namespace, so that it may be anybody)"
                         } else {
                             ""
@@ -203,34 +209,27 @@ impl Connector {
         }
     }
 
-    fn socket(&self) -> io::Result<OwnedFd> {
-        os::socket(match self.mode {
+    /// A connected socket with nothing of ours left on it.
+    fn connect(&self, patience: Option<Patience>) -> io::Result<OwnedFd> {
+        let socket = os::nonblocking_socket(match self.mode {
             PipeMode::Byte => SocketType::STREAM,
             PipeMode::Message => SocketType::SEQPACKET,
-        })
-    }
-
-    /// `connect(2)` to a full queue is EAGAIN.
-    #[cfg(feature = "tokio")]
-    fn connect_at_once(&self) -> io::Result<OwnedFd> {
-        let socket = self.socket()?;
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        while let Err(error) = rustix::net::connect(&socket, &self.address) {
-            if error != Errno::INTR {
-                return Err(error.into());
-            }
+        })?;
+        let connected = os::connect(&socket, &self.address);
+        let patience = patience.filter(|_| connected == Err(Errno::AGAIN));
+        if patience.is_none() {
+            connected?;
         }
-        // A stream's socket blocks, and each call says for itself whether it does.
         rustix::io::ioctl_fionbio(&socket, false)?;
-        Ok(socket)
-    }
-
-    fn connect(&self, until: Option<Instant>, cancellable: bool) -> io::Result<OwnedFd> {
-        let socket = self.socket()?;
-        let end = if cancellable {
-            earlier(until, CANCEL_SLICE)
+        let Some(patience) = patience else {
+            return Ok(socket);
+        };
+        // The queue is full, and the kernel tells the next one when there is room again (of Linux; elsewhere this is no error
+        // of connect).
+        let end = if patience.cancellable {
+            earlier(patience.until, CANCEL_SLICE)
         } else {
-            until
+            patience.until
         };
         loop {
             if let Some(end) = end {
@@ -240,10 +239,11 @@ impl Connector {
                     .max(Duration::from_millis(1));
                 os::set_send_timeout(&socket, Some(left))?;
             }
-            match rustix::net::connect(&socket, &self.address) {
+            match os::connect(&socket, &self.address) {
                 Err(Errno::INTR) => {}
                 result => {
                     result?;
+                    os::set_send_timeout(&socket, None)?;
                     return Ok(socket);
                 }
             }
@@ -259,61 +259,65 @@ impl Connector {
         if cfg!(target_os = "linux") {
             return Ok(());
         }
-        self.sleep(None, until, cancel)
+        self.sleep(until, cancel)
     }
 
     /// After an attempt that found no server: waits until one may have come.
-    #[cfg(target_os = "linux")]
     pub(crate) fn wait_server(
         &mut self,
         until: Option<Instant>,
         cancel: Option<&Event>,
     ) -> io::Result<()> {
-        let Some(watch) = self.watch.take() else {
-            // The attempt was before the watch: it has to be made once more before anything is waited for.
-            self.watch = Some(self.watch_directory().ok());
+        if self.begin_watch() {
             return Ok(());
-        };
-        let slept = self.sleep(watch.as_ref(), until, cancel);
-        self.watch = Some(watch);
-        slept
+        }
+        self.sleep(until, cancel)
+    }
+
+    /// Begins to watch the place, if that has not been done. Whether it has just begun: the attempt was before it, so that one
+    /// has to be made once more before anything is waited for.
+    #[cfg(target_os = "linux")]
+    fn begin_watch(&mut self) -> bool {
+        if self.watch.is_some() {
+            return false;
+        }
+        self.watch = Some(self.watch_directory().ok());
+        true
     }
 
     /// A watch of what comes to where the server's socket will be.
     #[cfg(target_os = "linux")]
     pub(super) fn watch_directory(&self) -> io::Result<OwnedFd> {
-        os::watch(match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => std::path::Path::new("."),
-        })
+        os::watch(self.path.parent().unwrap_or(std::path::Path::new("/")))
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn wait_server(
-        &mut self,
-        until: Option<Instant>,
-        cancel: Option<&Event>,
-    ) -> io::Result<()> {
-        self.sleep(None, until, cancel)
+    fn begin_watch(&mut self) -> bool {
+        false
+    }
+
+    #[cfg(target_os = "linux")]
+    fn watch(&self) -> Option<&OwnedFd> {
+        self.watch.as_ref()?.as_ref()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn watch(&self) -> Option<&OwnedFd> {
+        None
     }
 
     /// Until the watch tells of something new, the token is cancelled, or `until`. A socket that is there but does not
     /// listen yet, and a directory that cannot be watched, are why it looks up in growing intervals besides.
-    fn sleep(
-        &mut self,
-        watch: Option<&OwnedFd>,
-        until: Option<Instant>,
-        cancel: Option<&Event>,
-    ) -> io::Result<()> {
+    fn sleep(&mut self, until: Option<Instant>, cancel: Option<&Event>) -> io::Result<()> {
         let next = earlier(until, self.slice);
-        let main = watch.map(|fd| (fd, rustix::event::PollFlags::IN));
+        let main = self.watch().map(|fd| (fd, PollFlags::IN));
         match os::poll(main, cancel.map(Event::fd), next)? {
             os::Polled::Nothing => self.slice = (self.slice * 2).min(LONGEST_SLICE),
             os::Polled::Signal => {}
             os::Polled::Main => {
                 self.slice = SHORTEST_SLICE;
                 #[cfg(target_os = "linux")]
-                if let Some(watch) = watch {
+                if let Some(watch) = self.watch() {
                     os::drain(watch);
                 }
             }

@@ -1,13 +1,18 @@
-//! A stream as the system's socket, and back.
+//! Streams and listeners as the system's sockets, and back.
 
-use std::os::unix::net::UnixStream;
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
+use super::listener::Listener;
 use super::os;
 use super::stream::Stream;
+use crate::error;
 use crate::kinds::PipeMode;
+use crate::listener::PipeListener;
+use crate::slots::Slots;
 use crate::stream::PipeStream;
 
 impl AsFd for PipeStream {
@@ -47,12 +52,7 @@ impl From<PipeStream> for OwnedFd {
         let mut stream = stream;
         loop {
             stream = match stream.into_io() {
-                Ok((_, io)) => {
-                    let fd = io.into_fd();
-                    // Left over from connecting; std's blocking writes would heed it.
-                    let _ = os::set_send_timeout(&fd, None);
-                    return fd;
-                }
+                Ok((_, io)) => return io.into_fd(),
                 Err(shared) => match shared.io().fd().try_clone() {
                     Ok(fd) => return fd,
                     // No descriptor is free: until one is, or the clones are gone.
@@ -70,5 +70,78 @@ impl From<PipeStream> for OwnedFd {
 impl From<PipeStream> for UnixStream {
     fn from(stream: PipeStream) -> UnixStream {
         OwnedFd::from(stream).into()
+    }
+}
+
+/// Takes a connected Unix socket, as `From<OwnedFd>` does.
+impl FromRawFd for PipeStream {
+    unsafe fn from_raw_fd(fd: RawFd) -> PipeStream {
+        // SAFETY: the caller's promise: an open descriptor that nobody else closes.
+        unsafe { OwnedFd::from_raw_fd(fd) }.into()
+    }
+}
+
+/// Gives the socket away: whoever gets the number closes it.
+impl IntoRawFd for PipeStream {
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+/// For an event loop: it is readable once a client has come. After [`close`](PipeListener::close) nobody comes to it.
+impl AsFd for PipeListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.sys().socket().as_fd()
+    }
+}
+
+impl AsRawFd for PipeListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// Takes a socket that listens already, as systemd or launchd make one and hand it over. It becomes non-blocking, its file is
+/// left alone, and all but its kind is as [`ListenOptions`](crate::ListenOptions) have it by default.
+///
+/// # Errors
+///
+/// `InvalidInput`: it is no local socket that listens.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::os::fd::{FromRawFd, OwnedFd};
+/// use npipe::PipeListener;
+///
+/// // The first socket of a systemd service (sd_listen_fds(3)), once LISTEN_PID says that it is this process's.
+/// // SAFETY: descriptor 3 is that socket, and nothing else in this process has it.
+/// let socket = unsafe { OwnedFd::from_raw_fd(3) };
+/// let listener = PipeListener::try_from(socket)?;
+/// # std::io::Result::Ok(())
+/// ```
+impl TryFrom<OwnedFd> for PipeListener {
+    type Error = io::Error;
+
+    fn try_from(socket: OwnedFd) -> io::Result<PipeListener> {
+        let shown = format!("descriptor {}", socket.as_raw_fd());
+        let (listener, name, options, lane) =
+            Listener::adopt(socket).map_err(|e| error::named("listen on", shown, e))?;
+        Ok(PipeListener::make(
+            listener,
+            name,
+            &options,
+            lane,
+            Slots::new(None),
+        ))
+    }
+}
+
+/// Takes a listener of `std`, as `TryFrom<OwnedFd>` does: its file is left alone.
+impl TryFrom<UnixListener> for PipeListener {
+    type Error = io::Error;
+
+    fn try_from(listener: UnixListener) -> io::Result<PipeListener> {
+        OwnedFd::from(listener).try_into()
     }
 }

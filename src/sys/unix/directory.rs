@@ -5,7 +5,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::os;
+use super::peer;
 
 /// What others may do in a directory.
 const OTHERS_WRITE: u32 = 0o022;
@@ -40,11 +40,11 @@ impl Trust {
         }
         // In a rootless container what belongs to the real root shows as the overflow user's. Other strangers' files show
         // so too; they neither own its root nor mount anything in it.
-        owner == os::OVERFLOW_UID
-            && !os::has_all_users()
+        owner == peer::OVERFLOW_UID
+            && !peer::has_all_users()
             && (self.root_is_unmapped
                 || above.is_some_and(|device| device != file.dev())
-                || os::is_mount_root(path))
+                || peer::is_mount_root(path))
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) enum Last {
 pub(super) fn who_could_replace(path: &Path, last: Last, mut trust: Trust) -> Option<String> {
     let mut here = PathBuf::from("/");
     let root = fs::symlink_metadata(&here).ok()?;
-    trust.root_is_unmapped = root.uid() == os::OVERFLOW_UID;
+    trust.root_is_unmapped = root.uid() == peer::OVERFLOW_UID;
     let mut device = root.dev();
     if let Some(why) = refuse(&here, &root, None, trust) {
         return Some(why);

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::fd::{BorrowedFd, OwnedFd};
 
 use super::os;
-use crate::lane::{Waited, Waker};
+use crate::lane::{Waited, Waker, earlier};
 
 /// Set once and for all; a `poll` sees it from then on.
 #[derive(Debug)]
@@ -28,6 +28,9 @@ impl Event {
     }
 }
 
+/// How often a call looks up that nothing can wake.
+const LOOK_UP: Duration = Duration::from_millis(10);
+
 /// What moves a call that waits in a lane. Its descriptor is made by the first call that has to wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waiter(OnceLock<os::Signal>);
@@ -35,6 +38,20 @@ pub(crate) struct Waiter(OnceLock<os::Signal>);
 impl Waiter {
     pub(crate) fn new() -> Waiter {
         Waiter::default()
+    }
+
+    /// One whose descriptor is there from the start.
+    pub(super) fn ready() -> io::Result<Waiter> {
+        let waiter = Waiter::default();
+        waiter.signal()?;
+        Ok(waiter)
+    }
+
+    /// Lets go of what `socket` stands for, and keeps its number open. Of one that is [`ready`](Waiter::ready).
+    pub(super) fn put_in_place_of(&self, socket: &OwnedFd) {
+        if let Some(signal) = self.0.get() {
+            os::replace(socket, signal);
+        }
     }
 
     fn signal(&self) -> io::Result<(&os::Signal, bool)> {
@@ -53,7 +70,16 @@ impl Waiter {
         fd: Option<(&OwnedFd, PollFlags)>,
         until: Option<Instant>,
     ) -> io::Result<Waited> {
-        let (signal, new) = self.signal()?;
+        let Ok((signal, new)) = self.signal() else {
+            // There is no descriptor for it just now, which is no reason to fail what needs none: it looks up by itself.
+            return match os::poll(fd, None, earlier(until, LOOK_UP))? {
+                os::Polled::Nothing if until.is_some_and(|until| Instant::now() >= until) => {
+                    Ok(Waited::Expired)
+                }
+                os::Polled::Nothing => Ok(Waited::Woken),
+                _ => Ok(Waited::Ready),
+            };
+        };
         if new {
             // A deadline may have been set after this call read it and before there was anything to wake it with.
             return Ok(Waited::Woken);

@@ -2,19 +2,18 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
-#[cfg(feature = "tokio")]
-use rustix::fd::{AsRawFd, RawFd};
 use rustix::io::Errno;
-use rustix::net::{SocketType, sockopt};
 
 use super::event::Waiter;
 use super::os;
+use super::peer;
 use super::place::{self, Place, Wanted};
 use super::stream::Stream;
 use crate::error::{self, Fault, Reason};
@@ -29,22 +28,32 @@ use crate::slots::Slots;
 
 const OPERATION: &str = "bind";
 
+/// How many clients that are not to be served are cut off before a call looks whether it still may go on.
+pub(super) const REFUSED_A_TURN: usize = 8;
+
 #[derive(Debug)]
 pub(crate) struct Listener {
-    /// None once closed. Held by the one call that is in the lane, so that nobody ever waits for it.
-    open: Mutex<Option<Open>>,
+    /// Once closed, a descriptor for something that nobody connects to.
+    socket: OwnedFd,
+    closed: AtomicBool,
+    /// None once closed, and of a socket that was handed over, whose file is not ours.
+    place: Mutex<Option<Place>>,
     path: PathBuf,
-    output_buffer_size: Option<usize>,
+    output_buffer_size: Option<u32>,
     max_instances: Option<u32>,
     mode: PipeMode,
     directions: Directions,
     current_user_only: bool,
 }
 
+/// What one look at a listener's queue brought.
 #[derive(Debug)]
-struct Open {
-    socket: OwnedFd,
-    place: Place,
+pub(crate) enum Accepted {
+    Client(Stream),
+    /// One was cut off that is not to be served: others may be there.
+    Refused,
+    /// Nobody is there, or no slot is free.
+    Nobody,
 }
 
 impl Listener {
@@ -70,21 +79,10 @@ impl Listener {
             }
         };
         let mode = options.mode();
-        if mode == PipeMode::Message && !cfg!(target_os = "linux") {
-            let why = "the local sockets of this system keep no message boundaries: use a byte pipe, and mark where \
-                       messages end";
-            return Err(Fault::new(Reason::NotHere, why).of(OPERATION, name));
-        }
-        let kind = match mode {
-            PipeMode::Byte => SocketType::STREAM,
-            PipeMode::Message => SocketType::SEQPACKET,
-        };
-        let socket = os::socket(kind)
-            .and_then(|socket| {
-                rustix::io::ioctl_fionbio(&socket, true)?;
-                Ok(socket)
-            })
-            .map_err(|e| error::named(OPERATION, name, e))?;
+        let fail = |e| error::named(OPERATION, name, e);
+        let socket = os::socket(super::stream::kind(mode).map_err(fail)?).map_err(fail)?;
+        rustix::io::ioctl_fionbio(&socket, true).map_err(|e| fail(e.into()))?;
+        let waiter = Waiter::ready().map_err(fail)?;
         // The kernel cuts it down to what it allows (net.core.somaxconn).
         let backlog = options
             .backlog
@@ -94,51 +92,98 @@ impl Listener {
             backlog,
             shared: options.allow_shared_directory,
         };
-        let place = Place::take(&socket, name.os_path(), wanted)
-            .map_err(|e| error::named(OPERATION, name, e))?;
-        let output_buffer_size = options
-            .output_buffer_size
-            .filter(|&bytes| bytes > 0)
-            .map(|bytes| bytes as usize);
-        let listener = Listener {
-            open: Mutex::new(Some(Open { socket, place })),
-            path: name.os_path().to_owned(),
-            output_buffer_size,
-            max_instances: options.max_instances,
-            mode,
-            directions: options.direction.of_server(),
-            current_user_only: options.current_user_clients_only,
-        };
-        Ok((listener, Lane::new(Waiter::new())))
+        let place = Place::take(&socket, name.os_path(), wanted).map_err(fail)?;
+        let listener = Listener::new(socket, Some(place), name, options);
+        Ok((listener, Lane::new(waiter)))
     }
 
-    fn open(&self) -> MutexGuard<'_, Option<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A listener of a socket that listens already, and was handed over.
+    pub(super) fn adopt(
+        socket: OwnedFd,
+    ) -> io::Result<(Listener, PipeName, ListenOptions, Lane<Waiter>)> {
+        let wrong = |why| Err(Fault::new(Reason::WrongHandle, why).into());
+        if !os::is_listening(&socket) {
+            return wrong("this descriptor is no socket that listens");
+        }
+        let Some(path) = os::local_path(&socket) else {
+            return wrong("this socket is none of the local kind");
+        };
+        let waiter = Waiter::ready()?;
+        // Another process that has it may take the client that a poll told of.
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let options = ListenOptions::new().message_mode(os::is_packets(&socket));
+        let name = PipeName::from_os(path);
+        let listener = Listener::new(socket, None, &name, &options);
+        Ok((listener, name, options, Lane::new(waiter)))
+    }
+
+    fn new(
+        socket: OwnedFd,
+        place: Option<Place>,
+        name: &PipeName,
+        options: &ListenOptions,
+    ) -> Listener {
+        Listener {
+            socket,
+            closed: AtomicBool::new(false),
+            place: Mutex::new(place),
+            path: name.os_path().to_owned(),
+            output_buffer_size: options.output_buffer_size.filter(|&bytes| bytes > 0),
+            max_instances: options.max_instances,
+            mode: options.mode(),
+            directions: options.direction.of_server(),
+            current_user_only: options.current_user_clients_only,
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// One look at the queue; another makes sense once the socket is readable, or a slot free.
+    pub(crate) fn try_accept(&self, slots: &Slots) -> io::Result<Accepted> {
+        loop {
+            if self.closed.load(Ordering::SeqCst) || slots.free() == 0 {
+                return Ok(Accepted::Nobody);
+            }
+            // Where no descriptor is free the client stays in the queue.
+            match os::accept(&self.socket) {
+                Ok(fd) => {
+                    let Some(stream) = self.admit(fd)? else {
+                        return Ok(Accepted::Refused); // its descriptor is closed
+                    };
+                    slots.take();
+                    return Ok(Accepted::Client(stream));
+                }
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::AGAIN) => return Ok(Accepted::Nobody),
+                Err(_) if self.closed.load(Ordering::SeqCst) => return Ok(Accepted::Nobody),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     pub(crate) fn accept<'a>(&'a self, waiter: &'a Waiter, slots: &'a Slots) -> Accept<'a> {
         Accept {
-            open: self.open(),
             listener: self,
             waiter,
             slots,
+            more: false,
         }
-    }
-
-    /// The number of the socket, until it is closed.
-    #[cfg(feature = "tokio")]
-    pub(super) fn socket(&self) -> Option<RawFd> {
-        Some(self.open().as_ref()?.socket.as_raw_fd())
     }
 
     /// Makes a stream of a client that came, unless it is one that is not to be served.
     fn admit(&self, fd: OwnedFd) -> io::Result<Option<Stream>> {
-        if self.current_user_only && !os::peer(&fd)?.is(rustix::process::geteuid().as_raw()) {
+        if self.current_user_only && !peer::of(&fd)?.is(rustix::process::geteuid().as_raw()) {
             return Ok(None);
         }
         if let Some(bytes) = self.output_buffer_size {
-            // A wish, as it is on every system: the kernel has limits of its own.
-            let _ = sockopt::set_socket_send_buffer_size(&fd, bytes);
+            os::set_send_buffer_size(&fd, bytes);
         }
         let stream = Stream::new(fd, self.mode);
         stream.narrow(self.directions)?;
@@ -155,9 +200,7 @@ impl Listener {
             instances: None,
             max_instances: self.max_instances,
             input_buffer_size: None,
-            output_buffer_size: self
-                .output_buffer_size
-                .and_then(|bytes| u32::try_from(bytes).ok()),
+            output_buffer_size: self.output_buffer_size,
         })
     }
 
@@ -167,54 +210,57 @@ impl Listener {
     }
 
     /// Gives up the name. Called by the one who holds the lane, once it is closed.
-    pub(crate) fn close(&self, _waiter: &Waiter) {
-        if let Some(open) = self.open().take() {
-            // The file first: a name that is there is one that answers.
-            open.place.give_back();
+    pub(crate) fn close(&self, waiter: &Waiter) {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return;
         }
+        // The file first: a name that is there is one that answers.
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = place.take() {
+            place.give_back();
+        }
+        waiter.put_in_place_of(&self.socket);
     }
 }
 
 /// Waits for a client, and for a slot to put it in.
 pub(crate) struct Accept<'a> {
-    open: MutexGuard<'a, Option<Open>>,
     listener: &'a Listener,
     waiter: &'a Waiter,
     slots: &'a Slots,
+    /// It was not for want of clients that the last look brought none.
+    more: bool,
 }
 
 impl Operation for Accept<'_> {
     type Output = Stream;
 
     fn poll(&mut self) -> Poll<io::Result<Stream>> {
-        let Some(open) = &*self.open else {
-            return Poll::Pending; // closed: the lane says so
-        };
-        if self.slots.free() == 0 {
-            return Poll::Pending;
-        }
-        loop {
-            match os::accept(&open.socket) {
-                Ok(fd) => match self.listener.admit(fd) {
-                    Ok(Some(stream)) => {
-                        self.slots.take();
-                        return Poll::Ready(Ok(stream));
-                    }
-                    Ok(None) => {} // cut off: its descriptor is closed
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(Errno::AGAIN) => return Poll::Pending,
-                Err(error) => return Poll::Ready(Err(error.into())),
+        for _ in 0..REFUSED_A_TURN {
+            match self.listener.try_accept(self.slots) {
+                Ok(Accepted::Client(stream)) => return Poll::Ready(Ok(stream)),
+                Ok(Accepted::Refused) => {}
+                Ok(Accepted::Nobody) => {
+                    self.more = false;
+                    return Poll::Pending;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
+        self.more = true;
+        Poll::Pending
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        let client = match &*self.open {
-            Some(open) if self.slots.free() > 0 => Some((&open.socket, PollFlags::IN)),
-            _ => None,
-        };
+        if self.more {
+            let expired = until.is_some_and(|until| Instant::now() >= until);
+            return Ok(if expired {
+                Waited::Expired
+            } else {
+                Waited::Ready
+            });
+        }
+        let client = (self.slots.free() > 0).then_some((&self.listener.socket, PollFlags::IN));
         self.waiter.wait(client, until)
     }
 

@@ -15,8 +15,11 @@ mod listener;
 mod os;
 mod packets;
 mod pair;
+mod peer;
 mod place;
 mod stream;
+#[cfg(feature = "tokio")]
+mod unsent;
 
 pub(crate) use connect::Connector;
 pub(crate) use event::{Event, Waiter};

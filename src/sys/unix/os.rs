@@ -1,9 +1,11 @@
 //! The system calls of the Unix half: numbers become types and errors, and nothing is decided.
 
+use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(target_os = "linux")]
 use std::mem::MaybeUninit;
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -11,7 +13,7 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags,
-    SocketAddrUnix, SocketFlags, SocketType, sockopt,
+    SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt,
 };
 
 /// A thing to be polled that one thread raises and another lowers: an eventfd where there is one, else a pipe.
@@ -139,14 +141,66 @@ fn settle(socket: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
+/// The same, one that does not wait.
+pub(super) fn nonblocking_socket(kind: SocketType) -> io::Result<OwnedFd> {
+    #[cfg(not(target_vendor = "apple"))]
+    {
+        let flags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+        Ok(rustix::net::socket_with(
+            AddressFamily::UNIX,
+            kind,
+            flags,
+            None,
+        )?)
+    }
+    #[cfg(target_vendor = "apple")]
+    {
+        let socket = socket(kind)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Ok(socket)
+    }
+}
+
+pub(super) fn connect(socket: &OwnedFd, address: &SocketAddrUnix) -> Result<(), Errno> {
+    rustix::net::connect(socket, address)
+}
+
+/// Makes `socket` another descriptor for what `signal` is one for: the socket is let go of, and its number stays ours.
+pub(super) fn replace(socket: &OwnedFd, signal: &Signal) {
+    // SAFETY: two open descriptors of our own. What the first one stood for is closed, and the number stays open, so that
+    // whoever has borrowed it still has an open descriptor.
+    #[cfg(target_os = "linux")]
+    let done = unsafe { libc::dup3(signal.read.as_raw_fd(), socket.as_raw_fd(), libc::O_CLOEXEC) };
+    // SAFETY: as above.
+    #[cfg(not(target_os = "linux"))]
+    let done = unsafe { libc::dup2(signal.read.as_raw_fd(), socket.as_raw_fd()) };
+    #[cfg(not(target_os = "linux"))]
+    let _ = rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC);
+    // It needs no new descriptor, and there is nothing else that it could fail of.
+    debug_assert!(done >= 0);
+}
+
+/// Whether a socket is one that clients connect to.
+pub(super) fn is_listening(socket: &OwnedFd) -> bool {
+    #[cfg(not(target_vendor = "apple"))]
+    return sockopt::socket_acceptconn(socket) == Ok(true);
+    // There the system does not tell (SO_ACCEPTCONN is declared and not there); one that is bound and has no peer can.
+    #[cfg(target_vendor = "apple")]
+    return matches!(
+        rustix::net::getpeername(socket),
+        Ok(None) | Err(Errno::NOTCONN)
+    ) && rustix::net::listen(socket, i32::MAX).is_ok();
+}
+
 /// `accept(2)`: a blocking, close-on-exec socket.
 pub(super) fn accept(listener: &OwnedFd) -> Result<OwnedFd, Errno> {
     #[cfg(not(target_vendor = "apple"))]
     let stream = rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?;
     #[cfg(target_vendor = "apple")]
     let stream = {
+        // SO_NOSIGPIPE comes from the listener; to set it is EINVAL once the client has left.
         let stream = rustix::net::accept(listener)?;
-        settle(&stream).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+        rustix::io::fcntl_setfd(&stream, rustix::io::FdFlags::CLOEXEC)?;
         stream
     };
     // Linux gives a blocking socket, the BSDs one that is like its listener.
@@ -259,13 +313,23 @@ pub(super) fn send_packet(socket: &OwnedFd, [a, b]: &[&[u8]; 2]) -> Result<(), E
 /// Whether a read would not wait: there is something, an end, or an error.
 #[cfg(feature = "tokio")]
 pub(super) fn has_news(socket: &OwnedFd) -> io::Result<bool> {
-    let mut fds = [PollFd::new(socket, PollFlags::IN)];
-    loop {
-        match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
-            Err(Errno::INTR) => {}
-            polled => return Ok(polled? > 0),
-        }
-    }
+    Ok(!look(socket, PollFlags::IN)?.is_empty())
+}
+
+/// The path that a local socket is bound to, empty if it is to none; None of any other descriptor.
+pub(super) fn local_path(socket: &OwnedFd) -> Option<PathBuf> {
+    path_of(rustix::net::getsockname(socket).ok()?)
+}
+
+/// The path that a socket's peer is bound to.
+pub(super) fn peer_path(socket: &OwnedFd) -> Option<PathBuf> {
+    path_of(rustix::net::getpeername(socket).ok()??)
+}
+
+fn path_of(address: SocketAddrAny) -> Option<PathBuf> {
+    let address = SocketAddrUnix::try_from(address).ok()?;
+    let path = address.path_bytes().unwrap_or_default().to_vec();
+    Some(PathBuf::from(OsString::from_vec(path)))
 }
 
 /// Whether the socket keeps the boundaries of what is sent.
@@ -273,122 +337,24 @@ pub(super) fn is_packets(socket: &OwnedFd) -> bool {
     sockopt::socket_type(socket) == Ok(SocketType::SEQPACKET)
 }
 
+/// Whether there are bytes to be read, or the end (false); `AGAIN` if there is neither. It takes nothing.
+pub(super) fn has_bytes(socket: &OwnedFd) -> Result<bool, Errno> {
+    Ok(peek_packet(socket, &mut [0])? > 0)
+}
+
 /// `FIONREAD`: how many bytes can be read.
 pub(super) fn readable(socket: &OwnedFd) -> io::Result<usize> {
     Ok(usize::try_from(rustix::io::ioctl_fionread(socket)?).unwrap_or(usize::MAX))
 }
 
+/// `SO_SNDBUF`: a wish, as it is on every system, since the kernel has limits of its own.
+pub(super) fn set_send_buffer_size(socket: &OwnedFd, bytes: u32) {
+    let _ = sockopt::set_socket_send_buffer_size(socket, bytes as usize);
+}
+
 /// `SO_SNDBUF`. Linux counts its own overhead in, and says the double of what was asked for (socket(7)).
 pub(super) fn send_buffer_size(socket: &OwnedFd) -> io::Result<usize> {
     Ok(sockopt::socket_send_buffer_size(socket)?)
-}
-
-/// Who is at the other end of a socket, when it connected or began to listen.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    pub(super) pid: Option<u32>,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-}
-
-impl Peer {
-    /// Whether it is the user `uid`. In a user namespace the overflow user is whoever has no number there, and nobody's
-    /// equal.
-    pub(super) fn is(&self, uid: u32) -> bool {
-        self.uid == uid && (uid != OVERFLOW_UID || has_all_users())
-    }
-}
-
-/// The uid by which a user shows that this user namespace has no number for (user_namespaces(7)); elsewhere it is `nobody`.
-pub(super) const OVERFLOW_UID: u32 = 65534;
-
-/// Whether this process's user namespace has a number for every user, as the first one has: then [`OVERFLOW_UID`] is one
-/// user, and else it may be anybody.
-pub(super) fn has_all_users() -> bool {
-    if !cfg!(target_os = "linux") {
-        return true;
-    }
-    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
-        let mut numbers = map.split_whitespace();
-        [numbers.next(), numbers.next(), numbers.next()]
-            == [Some("0"), Some("0"), Some("4294967295")]
-    })
-}
-
-/// Whether something is mounted at `path`.
-pub(super) fn is_mount_root(path: &Path) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::statx(CWD, path, flags, StatxFlags::TYPE)
-            .is_ok_and(|file| file.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = path;
-        false
-    }
-}
-
-/// `SO_PEERCRED` (unix(7)). Not rustix's, in which a process is never 0: one of another pid namespace is.
-#[cfg(target_os = "linux")]
-pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
-    let mut peer = libc::ucred {
-        pid: 0,
-        uid: 0,
-        gid: 0,
-    };
-    getsockopt(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, &mut peer)?;
-    Ok(Peer {
-        pid: u32::try_from(peer.pid).ok().filter(|&pid| pid != 0),
-        uid: peer.uid,
-        gid: peer.gid,
-    })
-}
-
-/// `getpeereid(3)`, and on macOS `LOCAL_PEERPID`.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn peer(socket: &OwnedFd) -> io::Result<Peer> {
-    let (mut uid, mut gid) = (0, 0);
-    // SAFETY: an open socket, and two locals to be written to.
-    if unsafe { libc::getpeereid(socket.as_raw_fd(), &mut uid, &mut gid) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    #[cfg(target_vendor = "apple")]
-    let pid = {
-        let mut pid: libc::pid_t = 0;
-        // ENOTCONN: the peer has gone already, which is no reason to lose what it wrote.
-        let told = getsockopt(socket, libc::SOL_LOCAL, libc::LOCAL_PEERPID, &mut pid);
-        u32::try_from(pid)
-            .ok()
-            .filter(|&pid| told.is_ok() && pid != 0)
-    };
-    #[cfg(not(target_vendor = "apple"))]
-    let pid = None;
-    Ok(Peer { pid, uid, gid })
-}
-
-/// `getsockopt(2)` of an option that is a plain structure of integers.
-#[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn getsockopt<T: Copy>(socket: &OwnedFd, level: i32, option: i32, value: &mut T) -> io::Result<()> {
-    let mut length = size_of::<T>() as libc::socklen_t;
-    // SAFETY: an open socket, and a local of the size that is said; the callers' types are of integers, for which all
-    // that the system may write is valid.
-    let done = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw mut *value).cast(),
-            &mut length,
-        )
-    };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
 }
 
 /// How long a blocking `connect` of this socket waits for room in the server's queue (None: forever).
@@ -404,13 +370,7 @@ pub(super) fn set_send_timeout(socket: &OwnedFd, timeout: Option<Duration>) -> i
 #[cfg(target_os = "linux")]
 pub(super) fn is_connected(socket: &OwnedFd) -> io::Result<bool> {
     // A hang-up is told of both halves, never of one.
-    let mut fds = [PollFd::new(socket, PollFlags::empty())];
-    while let Err(error) = rustix::event::poll(&mut fds, Some(&Timespec::default())) {
-        if error != Errno::INTR {
-            return Err(error.into());
-        }
-    }
-    Ok(!fds[0].revents().contains(PollFlags::HUP))
+    Ok(!look(socket, PollFlags::empty())?.contains(PollFlags::HUP))
 }
 
 /// Whether the other end of a connected socket is still there.
@@ -421,6 +381,26 @@ pub(super) fn is_connected(socket: &OwnedFd) -> io::Result<bool> {
         Err(Errno::NOTCONN | Errno::INVAL) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the other end of a connected socket sends no more.
+pub(super) fn has_hung_up(socket: &OwnedFd) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    let hang_up = PollFlags::RDHUP;
+    #[cfg(not(target_os = "linux"))]
+    let hang_up = PollFlags::HUP;
+    Ok(look(socket, hang_up)?.intersects(hang_up | PollFlags::HUP))
+}
+
+/// What a `poll` that does not wait sees.
+fn look(socket: &OwnedFd, flags: PollFlags) -> io::Result<PollFlags> {
+    let mut fds = [PollFd::new(socket, flags)];
+    while let Err(error) = rustix::event::poll(&mut fds, Some(&Timespec::default())) {
+        if error != Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    Ok(fds[0].revents())
 }
 
 /// The error that the socket holds, once.

@@ -12,6 +12,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::os::{self, Received};
+use crate::error::{Fault, Reason};
 use crate::kinds::{Part, Peek};
 
 const HEAD: usize = 8;
@@ -21,6 +22,9 @@ const MOST: usize = 65536 - HEAD;
 
 /// A socket with a smaller send buffer than `MOST` takes less.
 const LEAST: usize = 512;
+
+/// No message is longer: what a stranger announces beyond it is not believed.
+const LONGEST: u64 = u32::MAX as u64;
 
 /// The reading half of one socket: what a packet brought beyond the buffer that it was read into.
 #[derive(Debug, Default)]
@@ -36,14 +40,9 @@ pub(super) struct Packets {
     reset: bool,
 }
 
-fn broken(why: impl Into<String>) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!(
-            "the other side does not speak npipe's message mode: {}",
-            why.into()
-        ),
-    )
+fn broken(why: &str) -> io::Error {
+    let why = format!("the other side does not speak npipe's message mode: {why}");
+    Fault::new(Reason::Malformed, why).into()
 }
 
 impl Packets {
@@ -70,7 +69,20 @@ impl Packets {
                 Ok(received) => break received,
             }
         };
+        if received.length == 0 {
+            return Poll::Ready(Err(self.end(socket)));
+        }
         Poll::Ready(self.take_in(received, head, buffer.len()))
+    }
+
+    /// What an empty packet means: npipe sends none, so it is the end, unless the peer is there still or data comes after it.
+    fn end(&self, socket: &OwnedFd) -> io::Error {
+        match (os::has_hung_up(socket), os::readable(socket)) {
+            (Ok(true), Ok(0)) if self.reset => io::ErrorKind::ConnectionReset.into(),
+            (Ok(true), Ok(0)) => io::ErrorKind::BrokenPipe.into(),
+            (Err(error), _) | (_, Err(error)) => error,
+            _ => broken("an empty packet came"),
+        }
     }
 
     fn take_in(
@@ -79,27 +91,27 @@ impl Packets {
         head: [u8; HEAD],
         room: usize,
     ) -> io::Result<Part> {
-        if length == 0 {
-            return Err(if self.reset {
-                io::ErrorKind::ConnectionReset.into()
-            } else {
-                io::ErrorKind::BrokenPipe.into()
-            });
-        }
         let announced = u64::from_le_bytes(head);
         let Some(length) = length.checked_sub(HEAD).filter(|_| whole) else {
             return Err(broken("a packet of a wrong size came"));
         };
-        if length as u64 > announced
-            || (length == 0 && announced > 0)
-            || (self.left > 0 && self.left != announced)
-        {
-            return Err(broken("a packet came whose count is wrong"));
-        }
+        self.check(length, announced)?;
         self.left = announced;
         let fits = length.min(room);
         (self.from, self.to) = (0, length - fits);
         Ok(self.hand_over(fits))
+    }
+
+    /// Whether a packet with `length` bytes of a message may announce what it does.
+    fn check(&self, length: usize, announced: u64) -> io::Result<()> {
+        let wrong = length as u64 > announced
+            || (length == 0 && announced > 0)
+            || (self.left > 0 && self.left != announced)
+            || announced > LONGEST;
+        if wrong {
+            return Err(broken("a packet came whose count is wrong"));
+        }
+        Ok(())
     }
 
     fn hand_over(&mut self, len: usize) -> Part {
@@ -138,81 +150,42 @@ impl Packets {
                 ended: false,
             }),
             Err(error) => Err(error.into()),
-            Ok(length) => Ok(Peek {
-                available: length.saturating_sub(HEAD),
-                message: left(u64::from_le_bytes(head)),
-                ended: length == 0,
-            }),
-        }
-    }
-}
-
-/// The writing half of one socket: a message whose sending was given up half way. What is sent next comes after the rest of
-/// it, since the peer would take it for that rest.
-#[derive(Debug, Default)]
-pub(super) struct Unsent {
-    message: Vec<u8>,
-    sent: usize,
-}
-
-impl Unsent {
-    #[cfg(feature = "tokio")]
-    pub(super) fn is_some(&self) -> bool {
-        self.sent < self.message.len()
-    }
-
-    /// Sends the rest.
-    pub(super) fn go_on(&mut self, socket: &OwnedFd) -> Poll<io::Result<()>> {
-        if self.sent < self.message.len() {
-            let mut sending = Sending::new(&self.message, self.sent);
-            let gone = sending.go_on(socket);
-            self.sent = sending.sent;
-            if !matches!(gone, Poll::Ready(Ok(_))) {
-                return gone.map_ok(|_| ());
+            Ok(0) => match self.end(socket) {
+                end if end.kind() == io::ErrorKind::InvalidData => Err(end),
+                _ => Ok(Peek {
+                    available: 0,
+                    message: left(self.left),
+                    ended: true,
+                }),
+            },
+            Ok(length) => {
+                let announced = u64::from_le_bytes(head);
+                let Some(available) = length.checked_sub(HEAD) else {
+                    return Err(broken("a packet of a wrong size came"));
+                };
+                self.check(available, announced)?;
+                Ok(Peek {
+                    available,
+                    message: left(announced),
+                    ended: false,
+                })
             }
         }
-        *self = Unsent::default();
-        Poll::Ready(Ok(()))
-    }
-
-    /// How much of `message` has gone already, where it is the one that was given up.
-    pub(super) fn resume(&mut self, message: &[u8]) -> usize {
-        if self.message != message {
-            return 0;
-        }
-        std::mem::take(self).sent
-    }
-
-    /// Keeps what `sending` has not sent. False: there is no memory for it.
-    pub(super) fn keep(&mut self, sending: &Sending<'_>) -> bool {
-        let mut message = Vec::new();
-        if message.try_reserve_exact(sending.message.len()).is_err() {
-            return false;
-        }
-        message.extend_from_slice(sending.message);
-        *self = Unsent {
-            message,
-            sent: sending.sent,
-        };
-        true
     }
 }
 
-/// A message on its way out.
+/// How far a message on its way out has come.
 #[derive(Debug)]
-pub(super) struct Sending<'a> {
-    message: &'a [u8],
+pub(crate) struct Sending {
     sent: usize,
     /// How much the next packet may carry.
     most: usize,
 }
 
-impl<'a> Sending<'a> {
-    /// All but the `sent` bytes that have gone already.
-    pub(super) fn new(message: &'a [u8], sent: usize) -> Sending<'a> {
+impl Sending {
+    pub(crate) fn new() -> Sending {
         Sending {
-            message,
-            sent,
+            sent: 0,
             most: MOST,
         }
     }
@@ -222,9 +195,10 @@ impl<'a> Sending<'a> {
         self.sent > 0
     }
 
-    pub(super) fn go_on(&mut self, socket: &OwnedFd) -> Poll<io::Result<Part>> {
+    /// Sends what is left of `message`, as far as there is room.
+    pub(super) fn go_on(&mut self, socket: &OwnedFd, message: &[u8]) -> Poll<io::Result<Part>> {
         loop {
-            let rest = &self.message[self.sent..];
+            let rest = message.get(self.sent..).unwrap_or_default();
             let piece = &rest[..rest.len().min(self.most)];
             let head = (rest.len() as u64).to_le_bytes();
             match os::send_packet(socket, &[&head, piece]) {
@@ -238,9 +212,10 @@ impl<'a> Sending<'a> {
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
             self.sent += piece.len();
-            if self.sent == self.message.len() {
+            if self.sent == message.len() {
+                self.sent = 0; // whole
                 return Poll::Ready(Ok(Part {
-                    len: self.sent,
+                    len: message.len(),
                     complete: true,
                 }));
             }
@@ -281,6 +256,8 @@ mod tests {
     fn a_stranger_is_an_error_and_no_panic() {
         for (length, whole, announced) in [
             (3, true, 0),
+            (HEAD + 1, true, u64::MAX),
+            (HEAD + 1, true, 1 << 32),
             (HEAD + 5, false, 5),
             (HEAD + 5, true, 4),
             (HEAD, true, 4),

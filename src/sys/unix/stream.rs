@@ -1,9 +1,7 @@
 //! An open pipe: a connected stream socket.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -11,11 +9,12 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{Shutdown, SocketAddrAny, SocketAddrUnix};
+use rustix::net::{Shutdown, SocketType};
 
 use super::event::Waiter;
 use super::os;
-use super::packets::{Packets, Sending, Unsent};
+use super::packets::{Packets, Sending};
+use super::peer;
 use super::place;
 use crate::error::{Fault, Reason};
 use crate::identity::PeerIdentity;
@@ -31,12 +30,33 @@ pub(crate) struct Stream {
     messages: Option<Messages>,
 }
 
-/// What is half done on a socket that keeps boundaries. The lanes have one reader and one writer at a time, so that nobody
-/// waits for these locks.
+impl Messages {
+    fn packets(&self) -> MutexGuard<'_, Packets> {
+        // Nothing in here panics half way, so a poisoned lock guards a whole state.
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sockets of a kind of pipe.
+pub(super) fn kind(mode: PipeMode) -> io::Result<SocketType> {
+    match mode {
+        PipeMode::Byte => Ok(SocketType::STREAM),
+        PipeMode::Message if cfg!(target_os = "linux") => Ok(SocketType::SEQPACKET),
+        PipeMode::Message => {
+            let why = "the local sockets of this system keep no message boundaries: use a byte pipe, and mark where \
+                       messages end";
+            Err(Fault::new(Reason::NotHere, why).into())
+        }
+    }
+}
+
+/// What is half done on a socket that keeps boundaries.
 #[derive(Debug, Default)]
 struct Messages {
+    /// Held for one call of the system's that does not wait.
     read: Mutex<Packets>,
-    unsent: Mutex<Unsent>,
+    /// A message has gone in part, and what is sent now would be taken for its rest.
+    torn: AtomicBool,
 }
 
 impl Stream {
@@ -82,6 +102,74 @@ impl Stream {
         }
     }
 
+    /// One read that does not wait; it may have to once the socket is readable.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> Poll<io::Result<Part>> {
+        match &self.messages {
+            None => bytes(os::recv(&self.fd, buffer)),
+            Some(messages) => messages.packets().read(&self.fd, buffer),
+        }
+    }
+
+    /// One write of bytes that does not wait; it may have to until the socket is writable.
+    pub(crate) fn try_write(&self, buffer: &[u8]) -> Poll<io::Result<Part>> {
+        bytes(os::send(&self.fd, buffer))
+    }
+
+    /// Goes on with a message, as far as that needs no wait. One that is given up has to be told to [`Stream::give_up`].
+    pub(crate) fn try_send(&self, sending: &mut Sending, message: &[u8]) -> Poll<io::Result<Part>> {
+        let Some(messages) = &self.messages else {
+            return self.try_write(message);
+        };
+        if !sending.is_torn() && messages.torn.load(Ordering::Relaxed) {
+            let why =
+                "a message before it went out in part, and this one would be taken for its rest";
+            return Poll::Ready(Err(Fault::new(Reason::WriteLost, why).into()));
+        }
+        let gone = sending.go_on(&self.fd, message);
+        if let Poll::Ready(Err(error)) = &gone {
+            use io::ErrorKind::{BrokenPipe, ConnectionReset};
+            // Of a peer that has gone there is nothing to be feared.
+            if !matches!(error.kind(), BrokenPipe | ConnectionReset) {
+                self.give_up(sending);
+            }
+        }
+        gone
+    }
+
+    /// A message is not gone on with. Whether it went out in part, so that no other can be sent.
+    pub(crate) fn give_up(&self, sending: &Sending) -> bool {
+        if let Some(messages) = self.messages.as_ref().filter(|_| sending.is_torn()) {
+            messages.torn.store(true, Ordering::Relaxed);
+        }
+        sending.is_torn()
+    }
+
+    /// Whether the peer has read everything. No event tells when.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn try_drain(&self) -> Poll<io::Result<()>> {
+        let look = || -> io::Result<bool> {
+            if os::unread_by_peer(&self.fd)? > 0 {
+                return Ok(false);
+            }
+            // A peer that closes throws away what it has not read, and leaves us ECONNRESET to know it by.
+            match os::take_error(&self.fd)? {
+                Some(error) => Err(error),
+                None => Ok(true),
+            }
+        };
+        match look() {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn try_drain(&self) -> Poll<io::Result<()>> {
+        let why = "this system does not tell what the peer has read: have the peer answer instead";
+        Poll::Ready(Err(Fault::new(Reason::NotHere, why).into()))
+    }
+
     pub(crate) fn read<'a>(
         &'a self,
         waiter: &'a Waiter,
@@ -91,10 +179,7 @@ impl Stream {
             fd: &self.fd,
             waiter,
             ready: PollFlags::IN,
-            call: move |fd: &OwnedFd| match &self.messages {
-                None => bytes(os::recv(fd, buffer)),
-                Some(messages) => lock(&messages.read).read(fd, buffer),
-            },
+            call: move || self.try_read(buffer),
         }
     }
 
@@ -108,17 +193,15 @@ impl Stream {
             fd: &self.fd,
             waiter,
             ready: PollFlags::OUT,
-            call: move |fd: &OwnedFd| bytes(os::send(fd, buffer)),
+            call: move || self.try_write(buffer),
         }
     }
 
     /// Waits until the peer has read everything.
     pub(crate) fn drain<'a>(&'a self, waiter: &'a Waiter) -> Drain<'a> {
         Drain {
-            fd: &self.fd,
+            stream: self,
             waiter,
-            #[cfg(target_os = "linux")]
-            unsent: self.messages.as_ref().map(|it| lock(&it.unsent)),
             slice: Duration::from_micros(50),
             hung_up: false,
         }
@@ -142,16 +225,11 @@ impl Stream {
         message: &'a [u8],
         _reading: Beside<'a, Waiter>,
     ) -> Send<'a> {
-        self.sending(waiter, message)
-    }
-
-    fn sending<'a>(&'a self, waiter: &'a Waiter, message: &'a [u8]) -> Send<'a> {
         Send {
-            fd: &self.fd,
+            stream: self,
             waiter,
             message,
-            unsent: self.messages.as_ref().map(|it| lock(&it.unsent)),
-            sending: None,
+            sending: Sending::new(),
         }
     }
 
@@ -160,39 +238,18 @@ impl Stream {
     pub(super) fn has_spilled(&self) -> bool {
         self.messages
             .as_ref()
-            .is_some_and(|messages| lock(&messages.read).has_spilled())
-    }
-
-    /// Whether the rest of a message is to go out before anything else.
-    #[cfg(feature = "tokio")]
-    pub(super) fn is_behind(&self) -> bool {
-        self.messages
-            .as_ref()
-            .is_some_and(|messages| lock(&messages.unsent).is_some())
-    }
-
-    /// Sends that rest.
-    #[cfg(feature = "tokio")]
-    pub(super) fn catch_up(&self) -> io::Result<Poll<()>> {
-        let caught_up = match &self.messages {
-            Some(messages) => lock(&messages.unsent).go_on(&self.fd),
-            None => Poll::Ready(Ok(())),
-        };
-        match caught_up {
-            Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(done) => done.map(Poll::Ready),
-        }
+            .is_some_and(|messages| messages.packets().has_spilled())
     }
 
     /// Half close: the peer reads what was written, then end of file.
     pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<HalfClose> {
         if mode == PipeMode::Message {
-            // Behind what was sent; if there is no room for it, the end that follows says as much.
-            match self.sending(&Waiter::new(), &[]).poll() {
-                Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            // Behind what was sent; if there is no room for it, or no sense in it, the end that follows says as much.
+            if let Poll::Ready(Err(error)) = self.try_send(&mut Sending::new(), &[]) {
+                let of_system = error.raw_os_error().is_some();
+                if of_system && error.kind() != io::ErrorKind::BrokenPipe {
                     return Err(error);
                 }
-                _ => {}
             }
         }
         self.shut(Shutdown::Write)?;
@@ -204,25 +261,36 @@ impl Stream {
     }
 
     pub(crate) fn peek(&self) -> io::Result<Peek> {
-        match &self.messages {
-            Some(messages) => lock(&messages.read).peek(&self.fd),
-            None => Ok(Peek {
-                available: os::readable(&self.fd)?,
-                message: 0,
-                ended: false,
-            }),
+        if let Some(messages) = &self.messages {
+            return messages.packets().peek(&self.fd);
         }
+        let mut available = os::readable(&self.fd)?;
+        let mut ended = false;
+        if available == 0 {
+            match os::has_bytes(&self.fd) {
+                // They have come meanwhile.
+                Ok(true) => available = os::readable(&self.fd)?,
+                Ok(false) => ended = true,
+                Err(Errno::AGAIN) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Peek {
+            available,
+            message: 0,
+            ended,
+        })
     }
 
     pub(crate) fn peer_pid(&self, _role: Role) -> io::Result<u32> {
-        os::peer(&self.fd)?.pid.ok_or_else(|| {
+        peer::of(&self.fd)?.pid.ok_or_else(|| {
             let why = "this system does not tell the process at the other end of a socket";
             Fault::new(Reason::NotHere, why).into()
         })
     }
 
     pub(crate) fn peer_identity(&self, _role: Role) -> io::Result<PeerIdentity> {
-        let peer = os::peer(&self.fd)?;
+        let peer = peer::of(&self.fd)?;
         Ok(PeerIdentity {
             uid: Some(peer.uid),
             gid: Some(peer.gid),
@@ -258,10 +326,6 @@ impl Stream {
 #[derive(Debug)]
 pub(crate) struct HalfClose;
 
-fn lock<T>(half: &Mutex<T>) -> MutexGuard<'_, T> {
-    half.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn unless_again(moved: Result<usize, Errno>) -> Option<io::Result<usize>> {
     match moved {
         Err(Errno::AGAIN) => None,
@@ -281,59 +345,32 @@ fn bytes(moved: Result<usize, Errno>) -> Poll<io::Result<Part>> {
     }
 }
 
-/// A message on its way: one packet or several, behind what an earlier one has left.
+/// A message on its way: one packet or several.
 pub(crate) struct Send<'a> {
-    fd: &'a OwnedFd,
+    stream: &'a Stream,
     waiter: &'a Waiter,
     message: &'a [u8],
-    unsent: Option<MutexGuard<'a, Unsent>>,
-    /// Once it is this one's turn.
-    sending: Option<Sending<'a>>,
-}
-
-impl Send<'_> {
-    /// Keeps the rest of what has gone in part.
-    fn keep(&mut self) -> Cancelled<Part> {
-        match (&mut self.unsent, &self.sending) {
-            (Some(unsent), Some(sending)) if sending.is_torn() => {
-                unsent.keep(sending);
-                Cancelled::Unknown
-            }
-            _ => Cancelled::Nothing,
-        }
-    }
+    sending: Sending,
 }
 
 impl Operation for Send<'_> {
     type Output = Part;
 
     fn poll(&mut self) -> Poll<io::Result<Part>> {
-        let sending = match &mut self.sending {
-            Some(sending) => sending,
-            none => {
-                let mut sent = 0;
-                if let Some(unsent) = &mut self.unsent {
-                    sent = unsent.resume(self.message);
-                    if unsent.go_on(self.fd)?.is_pending() {
-                        return Poll::Pending;
-                    }
-                }
-                none.insert(Sending::new(self.message, sent))
-            }
-        };
-        let gone = sending.go_on(self.fd);
-        if matches!(&gone, Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe) {
-            self.keep();
-        }
-        gone
+        self.stream.try_send(&mut self.sending, self.message)
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        self.waiter.wait(Some((self.fd, PollFlags::OUT)), until)
+        let writable = (&self.stream.fd, PollFlags::OUT);
+        self.waiter.wait(Some(writable), until)
     }
 
     fn cancel(&mut self) -> Cancelled<Part> {
-        self.keep()
+        if self.stream.give_up(&self.sending) {
+            Cancelled::Unknown
+        } else {
+            Cancelled::Nothing
+        }
     }
 }
 
@@ -345,11 +382,11 @@ struct Attempt<'a, F> {
     call: F,
 }
 
-impl<F: FnMut(&OwnedFd) -> Poll<io::Result<Part>>> Operation for Attempt<'_, F> {
+impl<F: FnMut() -> Poll<io::Result<Part>>> Operation for Attempt<'_, F> {
     type Output = Part;
 
     fn poll(&mut self) -> Poll<io::Result<Part>> {
-        (self.call)(self.fd)
+        (self.call)()
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
@@ -365,10 +402,8 @@ impl<F: FnMut(&OwnedFd) -> Poll<io::Result<Part>>> Operation for Attempt<'_, F> 
 /// Looks until the peer has read everything. No event tells when, so it looks in growing intervals, of 10 ms at most,
 /// and at once when the peer closes.
 pub(crate) struct Drain<'a> {
-    fd: &'a OwnedFd,
+    stream: &'a Stream,
     waiter: &'a Waiter,
-    #[cfg(target_os = "linux")]
-    unsent: Option<MutexGuard<'a, Unsent>>,
     slice: Duration,
     /// Both sides have closed their writing halves; it says so forever, and is no longer worth waiting for.
     hung_up: bool,
@@ -377,40 +412,14 @@ pub(crate) struct Drain<'a> {
 impl Operation for Drain<'_> {
     type Output = ();
 
-    #[cfg(target_os = "linux")]
     fn poll(&mut self) -> Poll<io::Result<()>> {
-        if let Some(unsent) = &mut self.unsent {
-            if unsent.go_on(self.fd)?.is_pending() {
-                return Poll::Pending;
-            }
-        }
-        let look = || -> io::Result<bool> {
-            if os::unread_by_peer(self.fd)? > 0 {
-                return Ok(false);
-            }
-            // A peer that closes throws away what it has not read, and leaves us ECONNRESET to know it by.
-            match os::take_error(self.fd)? {
-                Some(error) => Err(error),
-                None => Ok(true),
-            }
-        };
-        match look() {
-            Ok(true) => Poll::Ready(Ok(())),
-            Ok(false) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn poll(&mut self) -> Poll<io::Result<()>> {
-        let why = "this system does not tell what the peer has read: have the peer answer instead";
-        Poll::Ready(Err(Fault::new(Reason::NotHere, why).into()))
+        self.stream.try_drain()
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
         let next = earlier(until, self.slice);
         self.slice = (self.slice * 2).min(Duration::from_millis(10));
-        let hang_up = (!self.hung_up).then_some((self.fd, PollFlags::empty()));
+        let hang_up = (!self.hung_up).then_some((&self.stream.fd, PollFlags::empty()));
         match self.waiter.wait(hang_up, next)? {
             Waited::Ready => {
                 self.hung_up = true;
@@ -431,18 +440,11 @@ impl Operation for Drain<'_> {
 impl Stream {
     /// What the system knows of this socket: a name on our own side is a server's, a name on the other is a client's.
     pub(crate) fn describe(&self) -> (PipeName, Role, PipeMode) {
-        let path = |address: Option<SocketAddrAny>| {
-            let address = SocketAddrUnix::try_from(address?).ok()?;
-            let path = address.path_bytes()?.to_vec();
-            Some(PathBuf::from(OsString::from_vec(path)))
-        };
-        let (path, role) = match path(rustix::net::getsockname(&self.fd).ok()) {
-            Some(path) => (path, Role::Server),
-            None => (
-                path(rustix::net::getpeername(&self.fd).ok().flatten()).unwrap_or_default(),
-                Role::Client,
-            ),
-        };
+        let (path, role) =
+            match os::local_path(&self.fd).filter(|path| !path.as_os_str().is_empty()) {
+                Some(path) => (path, Role::Server),
+                None => (os::peer_path(&self.fd).unwrap_or_default(), Role::Client),
+            };
         let mode = match self.messages {
             Some(_) => PipeMode::Message,
             None => PipeMode::Byte,

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use npipe::{ConnectOptions, ListenOptions, PipeName, PipeStream};
+use npipe::{ConnectOptions, ListenOptions, PipeError, PipeName, PipeStream, Reason};
 
 use figures::{bytes, time};
 use results::{Results, Throughput, Times};
@@ -50,19 +50,19 @@ pub struct Bench {
     name: Option<OsString>,
 
     /// How long each measure takes
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = options::duration)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "2s", value_parser = options::duration)]
     time: Duration,
 
     /// Bytes of a round trip
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = options::bytes)]
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, default_value = "64", value_parser = options::bytes)]
     size: usize,
 
     /// Bytes of a write for throughput
-    #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = options::bytes)]
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, default_value = "64k", value_parser = options::bytes)]
     block: usize,
 
     /// Let both sides spin this long before they block
-    #[arg(long, value_name = "TIME", value_parser = options::duration)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = options::duration)]
     busy_poll: Option<Duration>,
 
     /// Print the results as JSON
@@ -94,6 +94,9 @@ const SOURCE: u8 = b'd';
 /// How much is measured before anything counts.
 const WARM_UP: Duration = Duration::from_millis(100);
 
+/// What is sent and what comes back are in memory, as a whole.
+const LARGEST: usize = 1 << 30;
+
 /// How long an answer may take before it is no echo server.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -102,6 +105,11 @@ impl Bench {
         if self.size == 0 || self.block == 0 || self.time.is_zero() {
             return Err(Failure::usage(
                 "bench: --size, --block and --time must be more than 0",
+            ));
+        }
+        if self.size > LARGEST || self.block > LARGEST {
+            return Err(Failure::usage(
+                "bench: --size and --block are 1G at the most",
             ));
         }
         // Opened now, so that nothing is measured in vain.
@@ -199,7 +207,16 @@ impl Bench {
     fn connect(&self, name: &OsStr) -> failure::Result<PipeStream> {
         let stream = ConnectOptions::new()
             .connect(name)
-            .map_err(|e| Failure::pipe(&e))?;
+            .map_err(|e| match PipeError::of(&e).map(PipeError::reason) {
+                Some(Reason::NoSuchPipe | Reason::StaleSocket) => Failure::new(
+                    failure::NO_SUCH_PIPE,
+                    format!(
+                        "bench {0}: no such pipe; start a server that echoes, such as `npipe listen --echo {0}`",
+                        name.to_string_lossy()
+                    ),
+                ),
+                _ => Failure::pipe(&e),
+            })?;
         let set = || {
             stream.set_busy_poll(self.busy_poll)?;
             stream.set_read_timeout(Some(ANSWER))
