@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::error::{Fault, Reason};
+use crate::error::{self, Fault, Reason};
 use crate::spelling::Spelling;
 use crate::sys;
 
@@ -85,12 +85,57 @@ impl PipeName {
                 ));
             }
         }
-        let remote = matches!(spelling, Spelling::Remote { .. });
-        let path = sys::name::address(&spelling).map_err(|(kind, why)| {
+        PipeName::of(&spelling, &shown)
+    }
+
+    /// Takes a path for those who mean a file: a relative one is made absolute, where [`new`](PipeName::new) takes
+    /// `app.sock` for a name.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: empty, too long, or with a NUL inside. Windows: any path but a pipe's, `\\.\pipe\mypipe`.
+    /// * What the system says when there is no current directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use npipe::PipeName;
+    ///
+    /// # if cfg!(windows) { return Ok(()); }
+    /// let name = PipeName::from_path("app.sock")?;
+    /// assert_eq!(name.os_path(), std::env::current_dir()?.join("app.sock"));
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_path(path: impl AsRef<Path>) -> io::Result<PipeName> {
+        let path = path.as_ref();
+        let shown = path.to_string_lossy();
+        if path.as_os_str().is_empty() {
+            let why = "a path is needed, and this one is empty: give for example \"app.sock\"";
+            return Err(invalid("\"\"", why));
+        }
+        if cfg!(windows) {
+            let bytes = path.as_os_str().as_encoded_bytes();
+            if !bytes.starts_with(br"\\") && !bytes.starts_with(b"//") {
+                let why = r"on Windows a pipe's path begins with \\.\pipe\, and pipes are in no other directory";
+                return Err(invalid(&shown, why));
+            }
+            return PipeName::new(path);
+        }
+        if path.as_os_str().as_encoded_bytes().contains(&0) {
+            let why = "a path cannot contain a NUL character";
+            return Err(invalid(format_args!("{shown:?}"), why));
+        }
+        let absolute = std::path::absolute(path).map_err(|e| error::named(OPERATION, &shown, e))?;
+        PipeName::of(&Spelling::Rooted(absolute.as_os_str()), &shown)
+    }
+
+    fn of(spelling: &Spelling<'_>, shown: &str) -> io::Result<PipeName> {
+        let path = sys::name::address(spelling).map_err(|(kind, why)| {
             Fault::new(Reason::WrongName, why)
                 .kind(kind)
-                .of(OPERATION, &shown)
+                .of(OPERATION, shown)
         })?;
+        let remote = matches!(spelling, Spelling::Remote { .. });
         Ok(PipeName { path, remote })
     }
 

@@ -207,3 +207,31 @@ mod windows {
         wrong("..", ErrorKind::InvalidInput, &["no pipe"]);
     }
 }
+
+#[test]
+fn a_path_means_a_file() {
+    let invalid = |path: &str| {
+        let error = PipeName::from_path(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}: {error}");
+    };
+    invalid("");
+    invalid("a\0b");
+    if cfg!(windows) {
+        invalid("app.sock");
+        invalid(r"C:\app.sock");
+        let name = PipeName::from_path(r"\\.\pipe\mypipe").unwrap();
+        assert_eq!(name, PipeName::new("mypipe").unwrap());
+        return;
+    }
+    let here = std::env::current_dir().unwrap();
+    for (given, means) in [
+        ("app.sock", here.join("app.sock")),
+        ("./run/app.sock", here.join("run/app.sock")),
+        ("/run/app.sock", "/run/app.sock".into()),
+        // What is an address of Windows's elsewhere is a path where a path is meant.
+        ("npipe:app", here.join("npipe:app")),
+    ] {
+        assert_eq!(PipeName::from_path(given).unwrap().os_path(), means);
+    }
+    invalid(&"x".repeat(200));
+}
