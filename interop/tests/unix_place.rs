@@ -130,6 +130,13 @@ fn role() {
             Ok(_) => println!("says: connected"),
             Err(error) => tell(error),
         },
+        "serve its own user" => {
+            let listener = everyone.current_user_clients_only(true).bind(path).unwrap();
+            match listener.accept_timeout(Duration::from_secs(2)) {
+                Ok(_) => println!("says: served"),
+                Err(error) => tell(error),
+            }
+        }
         "connect in a loop" => loop {
             let once = ConnectOptions::new().timeout(Duration::from_millis(10));
             let _ = once.connect(path);
@@ -254,6 +261,29 @@ fn in_a_user_namespace_the_directories_of_the_real_root_are_taken() {
     };
     assert_eq!(inside(&["--map-root-user"]), "bound");
     assert_eq!(inside(&[]), "bound");
+}
+
+/// To a process whose own user has no number where it is, everybody else shows as the same user.
+#[test]
+#[cfg_attr(
+    not(userns),
+    ignore = "left out: it takes root, and a system in which everybody may make a user namespace"
+)]
+fn a_user_without_a_number_is_nobodys_equal() {
+    let directory = Directory::new("overflow");
+    set_mode(&directory.0, 0o1777);
+    let path = directory.join("x.sock");
+    let outside = "setpriv --reuid=54321 --regid=54321 --clear-groups unshare --user";
+    let outside: Vec<_> = outside.split(' ').collect();
+    let mut serving = doing(&directory, "serve its own user", &path, &outside);
+    let mut child = Killed(serving.stdout(Stdio::piped()).spawn().unwrap());
+    let patient = ConnectOptions::new().wait_for_server(true);
+    let _client = patient
+        .timeout(Duration::from_secs(30))
+        .connect(&path)
+        .unwrap();
+    let output = std::io::read_to_string(child.0.stdout.take().unwrap()).unwrap();
+    assert!(output.contains("says: TimedOut"), "{output}");
 }
 
 #[test]
