@@ -34,7 +34,7 @@ impl ConnectOptions {
     /// Connects to the pipe `name`, for tokio's tasks. Dropped, it has taken nothing.
     ///
     /// What is waited for is the system's events where it has them, and else looks in growing intervals of 50 ms at most;
-    /// no thread is blocked.
+    /// no thread is blocked. The future borrows nothing of these options.
     ///
     /// # Errors
     ///
@@ -53,12 +53,20 @@ impl ConnectOptions {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn connect_tokio(&self, name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
-        let name = PipeName::new(name)?;
-        self.check().map_err(|fault| fault.of(OPERATION, &name))?;
-        let connected = connect(&name, self).await?;
-        let kind = kind_of(&connected, self);
-        PipeStream::new(Parts::new(connected.stream, kind, Arc::new(name), None))
+    pub fn connect_tokio<N: AsRef<OsStr>>(
+        &self,
+        name: N,
+    ) -> impl Future<Output = io::Result<PipeStream>> + use<N> {
+        let (name, options) = (PipeName::new(name), self.clone());
+        async move {
+            let name = name?;
+            options
+                .check()
+                .map_err(|fault| fault.of(OPERATION, &name))?;
+            let connected = connect(&name, &options).await?;
+            let kind = kind_of(&connected, &options);
+            PipeStream::new(Parts::new(connected.stream, kind, Arc::new(name), None))
+        }
     }
 }
 
