@@ -18,6 +18,7 @@ use rustix::fd::{AsRawFd, RawFd};
 use super::connect::Connector;
 use super::listener::{Accepted, Listener, REFUSED_A_TURN};
 use super::os;
+use super::packets;
 use super::stream::{HalfClose, Stream};
 use super::unsent::Unsent;
 use crate::attempt::Attempt;
@@ -200,8 +201,12 @@ impl AsyncStream {
     }
 
     /// A message on its way. Dropped half way it is kept here, and its rest goes out before what is sent next.
-    pub(crate) fn sending<'a>(&self, message: &'a [u8]) -> Sending<'a> {
-        Sending { message }
+    pub(crate) fn sending<'a>(&'a self, message: &'a [u8]) -> Sending<'a> {
+        Sending {
+            stream: self,
+            message,
+            progress: packets::Sending::new(),
+        }
     }
 
     pub(crate) fn poll_send(
@@ -209,7 +214,17 @@ impl AsyncStream {
         cx: &mut Context<'_>,
         sending: &mut Sending<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_write(cx, sending.message).map_ok(|_| ())
+        ready!(self.poll_flush(cx))?;
+        loop {
+            let mut ready = ready!(self.socket.poll_write_ready(cx))?;
+            let Sending {
+                message, progress, ..
+            } = sending;
+            match self.stream().try_send(progress, message) {
+                Poll::Pending => ready.clear_ready(),
+                Poll::Ready(sent) => return Poll::Ready(sent.map(|_| ())),
+            }
+        }
     }
 
     /// Whether the rest of a message is to be sent that nobody waits for any more.
@@ -253,6 +268,7 @@ impl AsyncStream {
 
     /// Waits until the peer has read everything. No event tells when, so it looks in growing intervals.
     pub(crate) async fn drained(&self) -> io::Result<()> {
+        self.catch_up().await?;
         let mut slice = Duration::from_millis(1);
         loop {
             if let Poll::Ready(drained) = self.stream().try_drain() {
@@ -275,7 +291,20 @@ impl AsyncStream {
 /// A message on its way out.
 #[derive(Debug)]
 pub(crate) struct Sending<'a> {
+    stream: &'a AsyncStream,
     message: &'a [u8],
+    progress: packets::Sending,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        let progress = std::mem::replace(&mut self.progress, packets::Sending::new());
+        let stream = self.stream;
+        // A message for which there is no memory is told of by the next.
+        let _ = stream
+            .unsent()
+            .keep(stream.stream(), self.message, progress);
+    }
 }
 
 /// A listener's socket as the driver knows it: its number. It is let go of before the listener closes it.

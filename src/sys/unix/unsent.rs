@@ -31,26 +31,38 @@ impl Unsent {
     /// Sends `message`, as far as there is room, behind what an earlier one has left. A write that has to wait has written
     /// nothing, as far as its caller knows, and is made again: then this goes on with it.
     pub(super) fn send(&mut self, stream: &Stream, message: &[u8]) -> Poll<io::Result<usize>> {
-        let mut sending = match self.0.take() {
-            Some((left, sending)) if left == message => sending,
-            left => {
-                self.0 = left;
-                if self.go_on(stream)?.is_pending() {
-                    return Poll::Pending;
-                }
-                Sending::new()
-            }
-        };
+        if self.0.as_ref().is_some_and(|(left, _)| left == message) {
+            return self.go_on(stream).map_ok(|()| message.len());
+        }
+        if self.go_on(stream)?.is_pending() {
+            return Poll::Pending;
+        }
+        let mut sending = Sending::new();
         let gone = stream.try_send(&mut sending, message);
-        if gone.is_pending() && sending.is_torn() {
-            let mut left = Vec::new();
-            if left.try_reserve_exact(message.len()).is_err() {
-                stream.give_up(&sending);
-                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
-            }
-            left.extend_from_slice(message);
-            self.0 = Some((left, sending));
+        if gone.is_pending() {
+            self.keep(stream, message, sending)?;
         }
         gone.map_ok(|part| part.len)
+    }
+
+    /// Keeps what is left of a message, if a part of it has gone.
+    pub(super) fn keep(
+        &mut self,
+        stream: &Stream,
+        message: &[u8],
+        sending: Sending,
+    ) -> io::Result<()> {
+        if !sending.is_torn() {
+            return Ok(());
+        }
+        let mut left = Vec::new();
+        if left.try_reserve_exact(message.len()).is_err() {
+            // What follows would be taken for its rest, and is refused.
+            stream.give_up(&sending);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        left.extend_from_slice(message);
+        self.0 = Some((left, sending));
+        Ok(())
     }
 }
