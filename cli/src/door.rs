@@ -13,6 +13,7 @@ use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::mux::keeper::Keeper;
 use crate::options::Patience;
+use crate::room::{self, Room, Seat};
 use crate::say;
 use crate::signals::Guarded;
 use crate::tcp;
@@ -28,6 +29,7 @@ pub enum Door {
 
 /// A system that has no descriptors left may have some again when a client has gone.
 const BREATH: Duration = Duration::from_millis(50);
+const LONGEST_BREATH: Duration = Duration::from_millis(500);
 const MOST_FAILURES: u32 = 100;
 
 impl Door {
@@ -120,8 +122,10 @@ impl Door {
     pub fn serve(
         &self,
         patience: Patience,
+        descriptors: usize,
         client: impl Fn(End, u64) + Send + Sync + 'static,
     ) -> failure::Result {
+        let room = Room::of(descriptors);
         let idle = match (self, patience.0) {
             (Door::Pipe(listener), Some(time)) => Some(Idle::begin(listener.share(), time)?),
             _ => None,
@@ -129,11 +133,25 @@ impl Door {
         let client = Arc::new(client);
         let mut failures = 0;
         let mut number = 0;
+        let mut shortage = BREATH;
         loop {
+            room.wait();
             let end = match self.accept() {
                 Ok(end) => {
                     failures = 0;
+                    shortage = BREATH;
                     end
+                }
+                Err(e) if room::is_shortage(&e) => {
+                    // Once: it may last for hours.
+                    if shortage == BREATH {
+                        say::error(format_args!(
+                            "{e}; those who are here stay, the others wait"
+                        ));
+                    }
+                    thread::sleep(shortage);
+                    shortage = (shortage * 2).min(LONGEST_BREATH);
+                    continue;
                 }
                 Err(e) if e.kind() == ErrorKind::TimedOut => {
                     return Err(self.nobody_came(patience));
@@ -147,16 +165,17 @@ impl Door {
                 Err(e) => return Err(self.failure(&e)),
             };
             number += 1;
-            let client = client.clone();
             let guest = idle.as_ref().map(Idle::enter).transpose()?;
-            let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
-                client(end, number);
-                drop(guest);
-            });
-            if let Err(error) = spawned {
-                say::error(format_args!(
-                    "client {number} is turned away: start a thread: {error}"
-                ));
+            let visit = Arc::new(Mutex::new(Some((end, guest, room.enter()))));
+            while let Err(error) = spawn(&client, &visit, number) {
+                // Threads come to be had again as descriptors do.
+                if shortage == BREATH {
+                    say::error(format_args!(
+                        "start a thread: {error}; those who are here stay, the others wait"
+                    ));
+                }
+                thread::sleep(shortage);
+                shortage = (shortage * 2).min(LONGEST_BREATH);
             }
         }
     }
@@ -169,6 +188,28 @@ impl Door {
             }
         }
     }
+}
+
+/// A client, and what counts it. A thread that cannot be started gives it back.
+type Visit = (End, Option<Guest>, Seat);
+
+fn spawn(
+    client: &Arc<impl Fn(End, u64) + Send + Sync + 'static>,
+    visit: &Arc<Mutex<Option<Visit>>>,
+    number: u64,
+) -> io::Result<()> {
+    let (client, visit) = (client.clone(), visit.clone());
+    let serve = move || {
+        let visit = visit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((end, guest, seat)) = visit {
+            client(end, number);
+            drop((guest, seat));
+        }
+    };
+    thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(serve)
+        .map(drop)
 }
 
 /// A client, and its server, which `dial` goes to. One that comes through a program is told what that comes to.

@@ -19,6 +19,7 @@ mod options;
 mod program;
 mod progress;
 mod ready;
+mod room;
 mod say;
 mod sibling;
 mod signals;

@@ -25,6 +25,10 @@ const EXAMPLES: &str = r"Examples:
 
 A program gets its client as stdin and stdout; --exec takes all that follows it.";
 
+/// The descriptors of a client, and of its program.
+const PIPE: usize = 2;
+const PROGRAM: usize = 3;
+
 /// Serve a pipe: to stdio, an echo, or a program per client
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -76,14 +80,14 @@ impl Listen {
             });
         let door = Door::pipe(&self.name, &options)?;
         if self.echo {
-            return door.serve(self.timeout, echo);
+            return door.serve(self.timeout, PIPE, echo);
         }
         if let Some(words) = self.exec {
             let program = Program::of_words(words)
                 .map_err(|wrong| Failure::usage(format!("listen --exec: {wrong}")))?;
             let grace = self.serve.grace.0;
             let run = move |client, number| run_program(&program, grace, client, number);
-            return door.serve(self.timeout, run);
+            return door.serve(self.timeout, PIPE + PROGRAM, run);
         }
         if self.keep {
             return self.keep(&door);

@@ -62,6 +62,9 @@ pub struct Mux {
     serve: Serve,
 }
 
+/// Of a client: a socket and what wakes it.
+const DESCRIPTORS: usize = 2;
+
 /// How long what is under way may take once the relay has gone.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -161,7 +164,7 @@ impl Mux {
                 signals::exit(0);
             })
             .map_err(|e| Failure::io("start a thread", &e))?;
-        door.serve(Patience(None), move |client, number| {
+        door.serve(Patience(None), DESCRIPTORS, move |client, number| {
             let run = || {
                 let far = session.open(client.has_messages())?;
                 couple(client, End::Mux(far), terms, None)

@@ -50,6 +50,9 @@ pub struct Relay {
     serve: Serve,
 }
 
+/// Of a client and the server that it wants: each a socket and what wakes it, or a program; and what one is waited for with.
+const DESCRIPTORS: usize = 6;
+
 /// Whoever wants to see what passes, connection by connection.
 pub trait Watches: Send + Sync {
     fn open(&self, connection: u64) -> Arc<dyn Watch>;
@@ -172,7 +175,7 @@ impl Copier {
             let stdio = self.relay.dial(&self.relay.to, None)?;
             return self.copy(client, stdio, 1)?.into_result();
         }
-        door.serve(Patience(None), move |client, number| {
+        door.serve(Patience(None), DESCRIPTORS, move |client, number| {
             self.client(client, number);
         })
     }

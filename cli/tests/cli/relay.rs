@@ -555,3 +555,52 @@ fn linger_ends_so_long_after_the_last_byte() {
     drop(go_on);
     served.join().unwrap();
 }
+
+/// With few descriptors those who are served stay, and the others wait until one of them has left.
+#[cfg(unix)]
+#[test]
+fn out_of_descriptors_nobody_is_cut_off() {
+    let _watchdog = watchdog();
+    const CLIENTS: usize = 40;
+    let echo = name("few-echo");
+    let (_echo, _) = serve(&["listen", "--echo", &echo]);
+    for (limit, args) in [
+        (40, &["listen", "--echo", "NAME"][..]),
+        (41, &["listen", "--echo", "NAME"]),
+        (50, &["relay", "NAME", "ECHO"]),
+        (60, &["listen", "NAME", "--exec", "cat"]),
+    ] {
+        let name = name("few");
+        let args: Vec<_> = args
+            .iter()
+            .map(|&arg| match arg {
+                "NAME" => name.as_str(),
+                "ECHO" => echo.as_str(),
+                arg => arg,
+            })
+            .collect();
+        let mut limited = std::process::Command::new("sh");
+        limited
+            .args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")])
+            .arg(env!("CARGO_BIN_EXE_npipe"))
+            .args(&args)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        let mut server = start_command(limited);
+        server.wait_said("listening on ");
+        let clients: Vec<_> = (0..CLIENTS).map(|_| connect(&name)).collect();
+        for client in &clients {
+            { client }.write_all(b"here").unwrap();
+        }
+        server.wait_said("others wait");
+        for (number, client) in clients.into_iter().enumerate() {
+            let mut back = [0; 4];
+            { &client }
+                .read_exact(&mut back)
+                .unwrap_or_else(|e| panic!("{args:?} {limit}: client {number}: {e}"));
+            assert_eq!(&back, b"here");
+        }
+        assert!(server.is_running());
+    }
+}
