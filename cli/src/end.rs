@@ -15,6 +15,9 @@ use crate::stdin::{self, BUFFER, Feed};
 use crate::stdout::Output;
 use crate::tcp;
 
+/// What is read at once at first.
+const LEAST: usize = 4 * 1024;
+
 /// One thread may read from it while another writes.
 #[derive(Debug)]
 pub enum End {
@@ -87,8 +90,9 @@ impl End {
     }
 
     fn read_bytes(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        if buffer.len() < BUFFER {
-            buffer.resize(BUFFER, 0);
+        // It grows with what comes: a thousand clients that do nothing take next to nothing.
+        if buffer.len() < LEAST {
+            buffer.resize(LEAST, 0);
         }
         let length = match self {
             End::Pipe(stream) => { stream }.read(buffer)?,
@@ -100,6 +104,10 @@ impl End {
                 None => stdin::read(buffer)?,
             },
         };
+        if length == buffer.len() && length < BUFFER {
+            // What has been read stays at its front.
+            buffer.resize((length * 4).min(BUFFER), 0);
+        }
         Ok(Some(length).filter(|&length| length > 0))
     }
 

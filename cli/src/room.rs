@@ -70,11 +70,29 @@ impl Drop for Seat {
 
 #[cfg(unix)]
 fn descriptors_left() -> Option<usize> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
-    let limit = usize::try_from(limit).ok()?;
+    let limit = usize::try_from(raised()?).ok()?;
     // Without a list, what a process begins with.
     let open = std::fs::read_dir("/dev/fd").map_or(8, Iterator::count);
     Some(limit.saturating_sub(open + SPARE))
+}
+
+/// The limit, raised as far as this user may: what a shell gives is meant for programs that use `select`. Not without end,
+/// since programs that are started inherit it, and some go through all that there could be.
+#[cfg(unix)]
+fn raised() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const ENOUGH: u64 = 65_536;
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.current?;
+    let wanted = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+    let more = Rlimit {
+        current: Some(wanted),
+        maximum: limit.maximum,
+    };
+    if current < wanted && setrlimit(Resource::Nofile, more).is_ok() {
+        return Some(wanted);
+    }
+    Some(current)
 }
 
 #[cfg(windows)]

@@ -367,6 +367,44 @@ fn many_clients_at_once_and_some_that_do_nothing() {
     let _ = flooding.join().unwrap();
 }
 
+/// Two threads for each: one for each way, so that an end that does not read holds up nothing but its own connection.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thousand_idle_clients_cost_little() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let _watchdog = watchdog();
+    const CLIENTS: usize = 1000;
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.maximum.is_some_and(|most| most < 8 * CLIENTS as u64) {
+        eprintln!("left out: this user may not have enough descriptors");
+        return;
+    }
+    limit.current = limit.maximum.map(|most| most.min(65_536)).or(Some(65_536));
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let (_echo, there) = echo("pipe");
+    let name = name("thousand");
+    let (relay, _) = serve(&["relay", &name, &there]);
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = connect(&name);
+            client.write_all(b"x").unwrap();
+            client
+        })
+        .collect();
+    // All of them have been served once.
+    for mut client in &clients {
+        client.read_exact(&mut [0]).unwrap();
+    }
+    let (resident, (descriptors, threads)) = (resident(relay.id()), relay.holds());
+    println!(
+        "with {CLIENTS} idle clients: {resident} KiB resident, {threads} threads, {descriptors} descriptors"
+    );
+    assert!(resident < 64 * 1024, "{resident} KiB");
+    assert!(threads <= 2 * CLIENTS + 4, "{threads} threads");
+    drop(clients);
+    relay.settles_at_idle();
+}
+
 /// The most memory that a process ever had, in KiB.
 #[cfg(target_os = "linux")]
 fn resident(id: u32) -> u64 {
