@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(unix)]
+mod accounts;
 mod address;
 mod cli;
 mod commands;

@@ -15,7 +15,7 @@ const EXAMPLES: &str = r"Examples:
   npipe connect --wait --timeout 10s --exit-on-eof mypipe < commands.txt
   npipe connect docker_engine < request.http
   ssh -o ProxyCommand='npipe connect ssh-over-pipe' host
-  npipe connect --raw com1           a console of Hyper-V, VMware, QEMU; ^] leaves
+  npipe connect --raw com1             Hyper-V, VMware, QEMU; Ctrl-] leaves
 
 stdin's end is passed on where the pipe has a half close; the server's end is
 the end. Nothing that was sent or received is lost.";

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use npipe::{PipeMode, PipeName};
 
 use super::facts::{Look, Place, Process, Server, User};
+use crate::accounts;
 
 pub fn look_closer(name: &PipeName, look: &mut Look) {
     let path = name.os_path();
@@ -137,16 +138,11 @@ pub fn program(id: u32) -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// Where accounts are not in this file (macOS), the number has to do.
 pub fn user(id: u32) -> User {
-    let accounts = fs::read("/etc/passwd").unwrap_or_default();
-    let accounts = String::from_utf8_lossy(&accounts);
-    let name = accounts.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
-    });
-    User { id, name }
+    User {
+        id,
+        name: accounts::name_of(id),
+    }
 }
 
 /// Who we are.

@@ -23,7 +23,7 @@ pub struct Dial {
     #[arg(hide_default_value = true)]
     pub impersonation: ImpersonationLevel,
 
-    /// Refuse any server but: current-user, UID or SID
+    /// Refuse others: current-user, a name, a UID, a SID
     #[arg(long, value_name = "WHOSE", value_parser = server)]
     pub expect_server: Option<ExpectServer>,
 }
@@ -74,7 +74,15 @@ fn server(text: &str) -> Result<ExpectServer, String> {
     match text.parse() {
         Ok(uid) if cfg!(unix) => Ok(ExpectServer::Uid(uid)),
         Err(_) if cfg!(windows) && !text.is_empty() => Ok(ExpectServer::Sid(text.to_owned())),
-        _ if cfg!(windows) => Err("give current-user, or a SID such as S-1-5-18 or SY".into()),
-        _ => Err("give current-user, or the number of a user, such as 1000".into()),
+        #[cfg(unix)]
+        _ => match crate::accounts::id_of(text) {
+            Some(uid) => Ok(ExpectServer::Uid(uid)),
+            None => Err(
+                "there is no such user; give current-user, a user's name, or a number such as 1000"
+                    .into(),
+            ),
+        },
+        #[cfg(windows)]
+        _ => Err("give current-user, or a SID such as S-1-5-18 or SY".into()),
     }
 }

@@ -255,6 +255,27 @@ fn not_the_expected_server_is_5() {
     fails(&["connect", "--expect-server", "somebody", &name], 2, &[]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_expected_server_has_a_name() {
+    let _watchdog = watchdog();
+    let name = name("whose-name");
+    let served = server(&name, 2, drop);
+    let me = std::process::Command::new("id")
+        .arg("-un")
+        .output()
+        .unwrap();
+    let me = String::from_utf8(me.stdout).unwrap();
+    run(&["connect", "--expect-server", me.trim(), &name]).done();
+    let other = if me.trim() == "daemon" {
+        "root"
+    } else {
+        "daemon"
+    };
+    fails(&["connect", "--expect-server", other, &name], 5, &[&name]);
+    served.join().unwrap();
+}
+
 #[test]
 fn a_word_and_a_colon_are_a_scheme() {
     let _watchdog = watchdog();
