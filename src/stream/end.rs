@@ -37,7 +37,7 @@ impl PipeStream {
         }
     }
 
-    /// Blocks until the peer has read all that was written, within the write deadline. ([`Write::flush`] does not
+    /// Blocks until the peer has read all that was written, within the write deadline. ([`flush`](std::io::Write::flush) does not
     /// block.)
     ///
     /// # Errors

@@ -115,7 +115,7 @@ fn show(name: &OsStr) -> failure::Result {
             ),
         ));
     }
-    print(&format!(
+    print(format!(
         "A server and a client, two processes, on the pipe {address}\n\n"
     ))?;
     let start = |side: Side| {

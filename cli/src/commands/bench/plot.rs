@@ -131,7 +131,7 @@ impl Scale {
             high = high.max(percentile(&times.all, SHARES[SHARES.len() - 1].0) as f64);
         }
         let steps = || (0..12).flat_map(|power| STEPS.map(|step| step * 10_f64.powi(power)));
-        let low = steps().filter(|&step| step <= low.min(high)).last();
+        let low = steps().rfind(|&step| step <= low.min(high));
         let low = low.unwrap_or(1.0);
         let high = steps().find(|&step| step >= high && step > low);
         Scale {

@@ -1,4 +1,4 @@
-//! What goes right a thousand times and wrong once in a million: soak [N], `cargo xtask soak` runs it.
+//! What goes right a thousand times and wrong once in a million: `soak [N]`, `cargo xtask soak` runs it.
 //!
 //! N clients that write and leave (a million unless said), N streams that are written to and dropped, N/10 closes against
 //! accepts, N/100 binds of a name that was just given up; a quarter as many of the first three once more with the async
