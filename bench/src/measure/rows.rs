@@ -79,6 +79,8 @@ pub const ROWS: &[Row] = &[
             "npipe@1000",
             "std",
             "std@1000",
+            "npipe-tokio",
+            "npipe-tokio@1000",
             "tokio",
             "tokio@1000",
         ],
@@ -145,8 +147,7 @@ pub const ROWS: &[Row] = &[
 
 /// What only one system has.
 fn is_here(subject: &str) -> bool {
-    let program = subject.split('@').next().unwrap_or(subject);
-    match program {
+    match subject.split('@').next().unwrap_or(subject) {
         "std" => cfg!(unix),
         "packets" => cfg!(target_os = "linux"),
         "npipe-tokio" => cfg!(unix),
