@@ -201,7 +201,9 @@ mod table {
     use std::time::{Duration, Instant};
 
     /// Those that a process holds, from whom and to whom, as read then.
-    static HELD: Mutex<Option<(Instant, HashSet<(SocketAddr, SocketAddr)>)>> = Mutex::new(None);
+    static HELD: Mutex<Option<(Instant, Pairs)>> = Mutex::new(None);
+
+    type Pairs = HashSet<(SocketAddr, SocketAddr)>;
 
     /// That a socket is held is believed for so long: any number of connections may ask.
     const FRESH: Duration = Duration::from_millis(250);
@@ -231,7 +233,7 @@ mod table {
         SocketAddr::new(address.ip().to_canonical(), address.port())
     }
 
-    fn read() -> Option<HashSet<(SocketAddr, SocketAddr)>> {
+    fn read() -> Option<Pairs> {
         let four = fs::read_to_string("/proc/net/tcp").ok()?;
         // There is none where the system has no IPv6.
         let six = fs::read_to_string("/proc/net/tcp6").unwrap_or_default();

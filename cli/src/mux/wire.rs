@@ -22,9 +22,11 @@ const OUT: usize = 256 * 1024;
 /// How often one that waits for room looks whether it is still wanted to.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Writes to the program, and waits for that if it has to.
+type Write = Box<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
+
 pub struct Wire {
-    /// Writes to the program, and waits for that if it has to.
-    write: Box<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>,
+    write: Write,
     incoming: Mutex<Incoming>,
     taken: Condvar,
     outgoing: Mutex<Outgoing>,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use self::event::{Event, Filter};
+use self::event::Filter;
 use self::show::{Show, Shown, Taps};
 use crate::address::Address;
 use crate::commands::relay::Relay;
@@ -140,7 +140,7 @@ impl Tap {
             part: self.part.clone().map(OsString::into_encoded_bytes),
         };
         let most = self.bytes.unwrap_or(usize::MAX);
-        let mut form: Box<dyn FnMut(&Event) -> Vec<u8> + Send> = match self.format {
+        let mut form: show::Form = match self.format {
             Format::Hex => Box::new(move |event| text::hex(event, most, color).into()),
             Format::Text => Box::new(move |event| text::text(event, most, color).into()),
             Format::Json => Box::new(move |event| record::json(event, most).into()),

@@ -16,10 +16,13 @@ use crate::failure::Failure;
 /// So many events wait to be shown. A slow terminal holds up what passes, rather than that memory grows.
 const QUEUE: usize = 16;
 
+/// What makes bytes of an event.
+pub type Form = Box<dyn FnMut(&Event) -> Vec<u8> + Send>;
+
 /// Somewhere that events are shown, each in its form.
 pub struct Shown {
     pub output: Box<dyn Write + Send>,
-    pub form: Box<dyn FnMut(&Event) -> Vec<u8> + Send>,
+    pub form: Form,
     /// What it is when `output` takes no more.
     pub failure: Box<dyn Fn(io::Error) -> Failure + Send>,
 }
