@@ -78,7 +78,7 @@ mod spelling;
 mod stream;
 #[allow(unsafe_code)] // the only place for it
 mod sys;
-#[cfg(all(feature = "tokio", unix))]
+#[cfg(feature = "tokio")]
 pub mod tokio;
 #[cfg(feature = "tokio")]
 #[cfg_attr(not(unix), allow(dead_code))]

@@ -92,6 +92,42 @@ impl Ahead {
         })
     }
 
+    /// All that there is, in pieces, each with whether a message ends there.
+    #[cfg(any(feature = "tokio", test))]
+    pub(super) fn take_all(&self) -> Vec<(Vec<u8>, bool)> {
+        let mut filled = self.filled();
+        let mut pieces = Vec::new();
+        while filled.from < filled.to || !filled.ends.is_empty() {
+            let (end, of_message) = filled.end();
+            pieces.push((filled.room[filled.from..end].to_vec(), of_message));
+            filled.from = end;
+            if of_message {
+                filled.ends.pop_front();
+            }
+        }
+        pieces
+    }
+
+    /// Adds what was read elsewhere.
+    #[cfg(any(feature = "tokio", test))]
+    pub(super) fn keep(&self, pieces: Vec<(Vec<u8>, bool)>) {
+        let mut filled = self.filled();
+        let mut room = filled.room[filled.from..filled.to].to_vec();
+        let gone = filled.from;
+        for end in &mut filled.ends {
+            *end -= gone;
+        }
+        for (bytes, complete) in pieces {
+            room.extend(&bytes);
+            if complete && self.mode == PipeMode::Message {
+                filled.ends.push_back(room.len());
+            }
+        }
+        (filled.from, filled.to) = (0, room.len());
+        room.resize(room.len().max(ROOM), 0);
+        filled.room = room.into();
+    }
+
     /// Whether there is nothing. While a write is reading ahead, nobody can tell: then there is not nothing.
     pub(super) fn is_empty(&self) -> bool {
         let filled = self.filled.try_lock();

@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_PIPE_BUSY};
 
 use super::aside;
 use super::os::{self, AsOurselves, Instance, Packet, Port};
-use super::queue::{Came, Phase, Queue};
+use super::queue::{Phase, Queue};
 use super::security;
 use super::stream::Stream;
 use crate::error::{self, Fault, Reason};
@@ -35,17 +36,34 @@ const BUFFER_SIZE: u32 = 65536;
 /// not, the memory that it may still write to is left to it.
 const LAST_PACKET: Duration = Duration::from_secs(5);
 
+/// The queue that a listener has at the moment. It has another port while tasks accept.
+struct Current(RwLock<Arc<Queue>>);
+
+impl Current {
+    fn get(&self) -> Arc<Queue> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    fn set(&self, queue: Arc<Queue>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = queue;
+    }
+}
+
 /// What moves a call that waits in `accept`: the port itself.
-pub(crate) struct ListenWaiter(Arc<Port>);
+pub(crate) struct ListenWaiter(Arc<Current>);
 
 impl Waker for ListenWaiter {
     fn wake(&self) {
-        self.0.wake();
+        self.0.get().port().wake();
     }
 }
 
 pub(crate) struct Listener {
-    queue: Queue,
+    current: Arc<Current>,
     /// As the system has it; where it does not tell, its error.
     security: Result<String, u32>,
     max_instances: Option<u32>,
@@ -111,12 +129,13 @@ impl Listener {
         let security = os::security(&first).map_err(|error| os::code(&error));
         let port = Arc::new(Port::new().map_err(fail)?);
         let backlog = options.backlog.unwrap_or(BACKLOG).min(LONGEST_BACKLOG) as usize;
+        let queue = Arc::new(Queue::new(port, instance, backlog));
         let listener = Listener {
-            queue: Queue::new(port.clone(), instance, backlog),
+            current: Arc::new(Current(RwLock::new(queue.clone()))),
             security,
             max_instances: options.max_instances,
         };
-        listener.queue.begin(first, slots).map_err(|source| {
+        queue.begin(first, slots).map_err(|source| {
             if os::code(&source) == ERROR_ACCESS_DENIED {
                 let why = "its security does not let this user add instances to the pipe, which its server must: \
                            grant the server's own account FILE_CREATE_PIPE_INSTANCE (0x4; GA or FA contain it)";
@@ -126,11 +145,12 @@ impl Listener {
             }
             fail(source)
         })?;
-        Ok((listener, Lane::new(ListenWaiter(port))))
+        let waiter = ListenWaiter(listener.current.clone());
+        Ok((listener, Lane::new(waiter)))
     }
 
-    fn stream(&self, came: Came) -> Stream {
-        Stream::accepted(came, self.queue.making())
+    pub(super) fn queue(&self) -> Arc<Queue> {
+        self.current.get()
     }
 
     pub(crate) fn security(&self) -> io::Result<String> {
@@ -140,7 +160,8 @@ impl Listener {
     }
 
     pub(crate) fn info(&self, mode: PipeMode) -> io::Result<PipeInfo> {
-        match self.queue.look(os::local) {
+        let queue = self.queue();
+        match queue.look(os::local) {
             Some(local) => Ok(PipeInfo {
                 max_instances: self.max_instances,
                 ..local?.info()
@@ -150,8 +171,8 @@ impl Listener {
                 mode,
                 instances: None,
                 max_instances: self.max_instances,
-                input_buffer_size: Some(self.queue.making().input_buffer_size),
-                output_buffer_size: Some(self.queue.making().output_buffer_size),
+                input_buffer_size: Some(queue.making().input_buffer_size),
+                output_buffer_size: Some(queue.making().output_buffer_size),
             }),
         }
     }
@@ -165,7 +186,7 @@ impl Listener {
 
     /// A stream of this listener is about to close its instance: the next one is put up first.
     pub(crate) fn released(&self, waiter: &ListenWaiter, slots: &Slots) {
-        if self.queue.refill(slots).0.is_err() {
+        if self.queue().refill(slots).0.is_err() {
             // `accept` will try again, and tell.
             waiter.wake();
         }
@@ -178,9 +199,46 @@ impl Listener {
     }
 
     fn give_up(&self) {
-        let queue = &self.queue;
+        let queue = self.queue();
         queue.close();
+        Self::settle(&queue);
+    }
+
+    /// From now on clients come to `queue`, whose instances are put up first; those who have come already come first.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(super) fn go_on_with(&self, queue: Arc<Queue>, slots: &Slots) -> io::Result<()> {
+        let (filled, clients_can_come) = queue.refill(slots);
+        if !clients_can_come {
+            if let Err(error) = filled {
+                queue.close();
+                return Err(error);
+            }
+        }
+        let old = self.queue();
+        self.current.set(queue.clone());
+        old.close_for(Some(queue));
+        Self::settle(&old);
+        Ok(())
+    }
+
+    /// From now on whoever waits for clients reads a port of the listener's own.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(super) fn go_on_alone(&self, slots: &Slots) -> io::Result<()> {
+        let port = Arc::new(Port::new()?);
+        let queue = Arc::new(self.queue().successor(port, true));
+        self.go_on_with(queue, slots)
+    }
+
+    /// Takes out the packets of a queue that closes, or waits until somebody else has.
+    fn settle(queue: &Queue) {
         let until = Instant::now().checked_add(LAST_PACKET);
+        while !queue.reads_port() && queue.phase() == Phase::Closing {
+            if until.is_some_and(|until| Instant::now() >= until) {
+                // The one who reads the port keeps the queue until it is closed.
+                return;
+            }
+            thread::yield_now();
+        }
         while queue.phase() == Phase::Closing {
             match queue.port().get(until) {
                 Ok(Packet::Completion(key, overlapped, result)) => {
@@ -218,10 +276,10 @@ impl Operation for Accept<'_> {
     type Output = Stream;
 
     fn poll(&mut self) -> Poll<io::Result<Stream>> {
-        let queue = &self.listener.queue;
+        let queue = self.listener.queue();
         loop {
             if let Some(came) = queue.next(self.slots) {
-                return Poll::Ready(Ok(self.listener.stream(came)));
+                return Poll::Ready(Ok(Stream::accepted(came, queue.making())));
             }
             if queue.phase() != Phase::Open {
                 return Poll::Pending; // the lane will say so
@@ -244,7 +302,7 @@ impl Operation for Accept<'_> {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        let queue = &self.listener.queue;
+        let queue = self.listener.queue();
         Ok(match queue.port().get(until)? {
             Packet::Completion(key, overlapped, listened) => {
                 queue.arrived(key, overlapped, listened);

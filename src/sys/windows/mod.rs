@@ -1,5 +1,7 @@
 //! Windows: the real named pipes, always overlapped, through `windows-sys`.
 
+#[cfg(feature = "tokio")]
+pub(crate) mod asynchronous;
 pub(crate) mod list;
 pub(crate) mod name;
 
@@ -8,8 +10,8 @@ mod aside;
 mod connect;
 mod convert;
 mod credit;
-#[cfg(test)] // until there is something that uses it
-#[allow(dead_code)]
+#[cfg(any(feature = "tokio", test))]
+#[cfg_attr(not(feature = "tokio"), allow(dead_code, unused_imports))]
 mod engine;
 mod lent;
 mod listener;

@@ -25,7 +25,9 @@ use crate::slots::Slots;
 
 pub(super) struct Queue {
     port: Arc<Port>,
-    making: Instance,
+    /// Whoever uses the queue reads the port; else somebody else does.
+    reads_port: bool,
+    making: Arc<Instance>,
     backlog: usize,
     /// How many instances are streams'.
     open: Arc<AtomicUsize>,
@@ -39,6 +41,10 @@ struct State {
     /// To which nobody came and nobody will: closed once there are others in their place.
     spent: Vec<OwnedHandle>,
     phase: Phase,
+    /// The instances of the one whose place it takes hold the name.
+    beside: bool,
+    /// Whoever comes while this closes is its.
+    heir: Option<Arc<Queue>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,9 +72,9 @@ unsafe impl Send for Pending {}
 #[derive(Debug)]
 pub(super) struct Came {
     pub(super) handle: OwnedHandle,
-    /// That of its packets in the port that it is bound to.
-    #[allow(dead_code)] // for whoever goes on to use that port
-    pub(super) key: Key,
+    /// That of its packets in the queue's port. None: it is bound to another.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(super) key: Option<Key>,
     pub(super) open: Open,
 }
 
@@ -100,10 +106,27 @@ impl Queue {
     pub(super) fn new(port: Arc<Port>, making: Instance, backlog: usize) -> Queue {
         Queue {
             port,
-            making,
+            reads_port: true,
+            making: Arc::new(making),
             backlog,
             open: Arc::default(),
             state: Mutex::default(),
+        }
+    }
+
+    /// One at another port, that is to take the place of this one: [`close_for`](Queue::close_for).
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(super) fn successor(&self, port: Arc<Port>, reads_port: bool) -> Queue {
+        Queue {
+            port,
+            reads_port,
+            making: self.making.clone(),
+            backlog: self.backlog,
+            open: self.open.clone(),
+            state: Mutex::new(State {
+                beside: true,
+                ..State::default()
+            }),
         }
     }
 
@@ -111,7 +134,11 @@ impl Queue {
         &self.making
     }
 
-    pub(super) fn port(&self) -> &Port {
+    pub(super) fn reads_port(&self) -> bool {
+        self.reads_port
+    }
+
+    pub(super) fn port(&self) -> &Arc<Port> {
         &self.port
     }
 
@@ -134,7 +161,7 @@ impl Queue {
     /// One more instance.
     fn make(&self, state: &State, as_ourselves: &AsOurselves) -> io::Result<OwnedHandle> {
         let ours = state.waiting() + state.spent.len() + self.open.load(Ordering::SeqCst);
-        if ours > 0 {
+        if ours > 0 || state.beside {
             match self.making.create(as_ourselves, false) {
                 Err(error) if os::code(&error) == ERROR_FILE_NOT_FOUND => {}
                 made => return made,
@@ -176,7 +203,7 @@ impl Queue {
     fn came(&self, pending: Pending) -> Came {
         Came {
             handle: pending.handle,
-            key: pending.key,
+            key: Some(pending.key),
             open: Open::new(&self.open),
         }
     }
@@ -232,26 +259,30 @@ impl Queue {
             // It came and left; what it wrote is there.
             Err(error) => os::is_end(&error),
         };
-        if state.phase == Phase::Closing {
-            drop(pending);
-            Self::end(&mut state);
-        } else if came {
-            let came = self.came(pending);
-            state.ready.push_back(came);
-        } else {
-            state.spent.push(pending.handle);
+        match came {
+            true => {
+                let came = self.came(pending);
+                state.ready.push_back(came);
+            }
+            false => state.spent.push(pending.handle),
         }
+        Self::end(&mut state);
         true
     }
 
     /// Gives up the name: ends all that waits. It is done once the phase is [`Phase::Closed`], which takes the packets of
     /// what was pending.
     pub(super) fn close(&self) {
+        self.close_for(None);
+    }
+
+    /// The same, with one that has taken its place already: no client is lost.
+    pub(super) fn close_for(&self, heir: Option<Arc<Queue>>) {
         let mut state = self.state();
         if state.phase != Phase::Open {
             return;
         }
-        state.phase = Phase::Closing;
+        (state.phase, state.heir) = (Phase::Closing, heir);
         for pending in &state.pending {
             // SAFETY: it was started, and its packet has not been taken out yet.
             unsafe { os::cancel(&pending.handle, pending.overlapped.get()) };
@@ -268,12 +299,28 @@ impl Queue {
         Self::end(&mut state);
     }
 
+    /// Goes on with closing, if that is what is under way.
     fn end(state: &mut State) {
-        if state.phase == Phase::Closing && state.pending.is_empty() {
-            state.ready.clear();
-            state.spent.clear();
-            state.phase = Phase::Closed;
+        if state.phase != Phase::Closing {
+            return;
         }
+        state.spent.clear();
+        match &state.heir {
+            Some(heir) => heir.inherit(state.ready.drain(..)),
+            None => state.ready.clear(),
+        }
+        if state.pending.is_empty() {
+            (state.phase, state.heir) = (Phase::Closed, None);
+        }
+    }
+
+    fn inherit(&self, ready: impl Iterator<Item = Came>) {
+        let mut state = self.state();
+        state
+            .ready
+            .extend(ready.map(|came| Came { key: None, ..came }));
+        drop(state);
+        self.port.wake();
     }
 
     /// Looks at one of the instances, if there is one.

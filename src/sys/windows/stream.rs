@@ -8,7 +8,7 @@ use super::ahead::{Ahead, Writing};
 use super::aside::{Drain, HalfClose};
 use super::credit::Credit;
 use super::lent::{GivenUp, Lent, Waiter};
-use super::os::{self, Instance};
+use super::os::{self, Instance, Key};
 use super::peer;
 use super::queue::{Came, Open};
 use crate::error::{Fault, Reason};
@@ -36,6 +36,10 @@ pub(crate) struct Stream {
     open: Option<Open>,
     /// Of a pipe whose peer has no buffer to write to.
     ahead: Option<Ahead>,
+    reads_ahead: bool,
+    /// It is bound to the engine's port, under this key.
+    #[cfg_attr(not(any(feature = "tokio", test)), allow(dead_code))]
+    engine_key: Option<Key>,
     /// As it was when the stream began.
     known: PipeInfo,
     /// An empty message was sent, or may have been: the system does not count those that are unread.
@@ -53,6 +57,8 @@ impl Stream {
             handle: came.handle,
             open: Some(came.open),
             ahead: (making.input_buffer_size == 0).then(|| Ahead::new(making.mode)),
+            reads_ahead: making.input_buffer_size == 0,
+            engine_key: None,
             known: PipeInfo {
                 mode: making.mode,
                 instances: None,
@@ -74,6 +80,8 @@ impl Stream {
             handle,
             open: None,
             ahead: unbuffered.then(|| Ahead::new(mode)),
+            reads_ahead: unbuffered,
+            engine_key: None,
             known: PipeInfo {
                 instances: None,
                 ..local.map_or(UNKNOWN, os::Local::info)
@@ -95,23 +103,6 @@ impl Stream {
 
     pub(super) fn handle(&self) -> &OwnedHandle {
         &self.handle
-    }
-
-    #[cfg(test)]
-    pub(super) fn mode(&self) -> PipeMode {
-        self.known.mode
-    }
-
-    /// Whether the peer has read everything, where the system can tell.
-    #[cfg(test)]
-    pub(super) fn is_drained(&self) -> bool {
-        !self.sent_empty.load(Ordering::Relaxed) && super::aside::is_drained(&self.handle)
-    }
-
-    /// An empty message is sent.
-    #[cfg(test)]
-    pub(super) fn note_empty(&self) {
-        self.sent_empty.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn into_handle(self) -> OwnedHandle {
@@ -192,7 +183,7 @@ impl Stream {
                 unsafe { os::write(handle, bytes.as_ptr(), bytes.len(), overlapped) }
             },
         );
-        let ahead = self.ahead.as_ref();
+        let ahead = self.ahead.as_ref().filter(|_| self.reads_ahead);
         Writing::new(
             write,
             message,
@@ -227,7 +218,7 @@ impl Stream {
 
     /// Whether a write that waits reads ahead.
     pub(crate) fn reads_ahead(&self) -> bool {
-        self.ahead.is_some()
+        self.reads_ahead
     }
 
     /// Sends one message: a write is one.
@@ -323,6 +314,47 @@ impl Stream {
     /// Whether an error says that the other side has gone: `std` has no kinds for some of Windows's.
     pub(crate) fn is_end(error: &io::Error) -> bool {
         os::is_end(error)
+    }
+}
+
+/// What the engine asks for.
+#[cfg(any(feature = "tokio", test))]
+impl Stream {
+    pub(super) fn mode(&self) -> PipeMode {
+        self.known.mode
+    }
+
+    pub(super) fn engine_key(&self) -> Option<Key> {
+        self.engine_key
+    }
+
+    pub(super) fn set_engine_key(&mut self, key: Key) {
+        self.engine_key = Some(key);
+    }
+
+    /// What was read ahead, in pieces, each with whether a message ends there.
+    pub(super) fn take_kept(&self) -> Vec<(Vec<u8>, bool)> {
+        self.ahead.as_ref().map(Ahead::take_all).unwrap_or_default()
+    }
+
+    /// Puts it back, for the next reads.
+    pub(super) fn keep(&mut self, pieces: Vec<(Vec<u8>, bool)>) {
+        if !pieces.is_empty() {
+            let mode = self.mode();
+            self.ahead
+                .get_or_insert_with(|| Ahead::new(mode))
+                .keep(pieces);
+        }
+    }
+
+    /// Whether the peer has read everything, where the system can tell.
+    pub(super) fn is_drained(&self) -> bool {
+        !self.sent_empty.load(Ordering::Relaxed) && super::aside::is_drained(&self.handle)
+    }
+
+    /// An empty message is sent.
+    pub(super) fn note_empty(&self) {
+        self.sent_empty.store(true, Ordering::Relaxed);
     }
 }
 

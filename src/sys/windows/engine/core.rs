@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ pub(super) trait Target: Send + Sync {
 pub(super) trait Arrivals: Send + Sync {
     /// A packet has come. False: it is none of this one's.
     fn arrived(&self, key: Key, overlapped: *mut Overlapped, result: io::Result<()>) -> bool;
+
+    /// Whether nothing of its is in the system any more, and nothing will be.
+    fn is_over(&self) -> bool;
 }
 
 pub(super) struct Engine {
@@ -33,7 +36,7 @@ pub(super) struct Engine {
 struct Table {
     targets: HashMap<Key, Arc<dyn Target>>,
     /// For packets whose key is no target's.
-    arrivals: Vec<Weak<dyn Arrivals>>,
+    arrivals: Vec<Arc<dyn Arrivals>>,
 }
 
 /// The process's engine.
@@ -87,10 +90,9 @@ impl Engine {
         drop(target);
     }
 
-    pub(super) fn tell_arrivals(&self, arrivals: Weak<dyn Arrivals>) {
-        let mut table = self.table();
-        table.arrivals.retain(|known| known.strong_count() > 0);
-        table.arrivals.push(arrivals);
+    /// From now on `arrivals` is asked about packets whose key is no target's, and kept until it is over.
+    pub(super) fn hold_arrivals(&self, arrivals: Arc<dyn Arrivals>) {
+        self.table().arrivals.push(arrivals);
     }
 
     /// Has the thread look at what `key` has in the system.
@@ -123,7 +125,7 @@ impl Engine {
             drop(table);
             return target.hint();
         }
-        let arrivals: Vec<_> = table.arrivals.iter().filter_map(Weak::upgrade).collect();
+        let arrivals = table.arrivals.clone();
         drop(table);
         let mut result = Some(result);
         for one in arrivals {
@@ -137,6 +139,10 @@ impl Engine {
                 }
             };
             if one.arrived(key, overlapped, told) {
+                if one.is_over() {
+                    let rest = |other: &Arc<dyn Arrivals>| !Arc::ptr_eq(other, &one);
+                    self.table().arrivals.retain(rest);
+                }
                 return;
             }
         }

@@ -191,6 +191,26 @@ impl Operation {
         }
     }
 
+    /// The same, without a buffer.
+    ///
+    /// # Safety
+    ///
+    /// As for [`begin`](Operation::begin). What else `start` gives the system stays until it is over.
+    pub(super) unsafe fn begin_bare(
+        &mut self,
+        start: impl FnOnce(*mut Overlapped) -> io::Result<Started>,
+    ) -> Poll<io::Result<Part>> {
+        // SAFETY: the caller's promise: it is nobody else's at the moment.
+        unsafe { *self.overlapped.as_ptr() = Overlapped::default() };
+        match start(self.overlapped.as_ptr()) {
+            Err(error) => Poll::Ready(Err(error)),
+            Ok(_) => {
+                self.pending = true;
+                self.look()
+            }
+        }
+    }
+
     /// How far it has come.
     pub(super) fn look(&mut self) -> Poll<io::Result<Part>> {
         // SAFETY: it was begun, in a box of its own.

@@ -8,9 +8,11 @@
 //! * [`core`]: the port, the thread, the table;
 //! * [`memory`]: what the system may write to, and the pool of large buffers;
 //! * [`pipe`]: the system's part of a stream's two directions, for the machines of [`states`];
-//! * [`stream`]: a stream that is polled.
+//! * [`stream`]: a stream that is polled; [`accepting`]: a listener's instances; [`free`]: waiting for a busy server.
 
+mod accepting;
 mod core;
+mod free;
 mod memory;
 mod pipe;
 mod stream;
@@ -21,5 +23,7 @@ pub(super) mod states;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use accepting::successor;
+pub(crate) use free::Free;
 pub(crate) use states::{Sending, Who};
 pub(crate) use stream::AsyncStream;

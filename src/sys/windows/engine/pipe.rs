@@ -1,6 +1,5 @@
 //! The system's part of a pipe's two directions.
 
-use std::any::Any;
 use std::io::{self, ErrorKind};
 use std::os::windows::io::OwnedHandle;
 use std::sync::Arc;
@@ -16,30 +15,6 @@ use crate::kinds::{Part, PipeMode};
 
 /// A write of at most so many bytes gets memory of its own, and no large buffer.
 const MODEST: usize = 4096;
-
-/// An open pipe, closed once nobody needs it any more.
-pub(super) struct Pipe {
-    // Before the handle: a listener's name never goes without an instance, so the next one is made before this closes.
-    _hold: Option<Box<dyn Any + Send + Sync>>,
-    stream: Stream,
-}
-
-impl Pipe {
-    pub(super) fn new(stream: Stream, hold: Option<Box<dyn Any + Send + Sync>>) -> Pipe {
-        Pipe {
-            _hold: hold,
-            stream,
-        }
-    }
-
-    pub(super) fn stream(&self) -> &Stream {
-        &self.stream
-    }
-
-    fn handle(&self) -> &OwnedHandle {
-        self.stream.handle()
-    }
-}
 
 /// Where the packets of a pipe go.
 #[derive(Clone)]
@@ -74,7 +49,7 @@ enum Errand {
 
 /// What the two directions have in common: an operation on a pipe, begun here or by the engine's thread.
 struct Direction {
-    pipe: Option<Arc<Pipe>>,
+    pipe: Option<Arc<Stream>>,
     bound: Bound,
     operation: Operation,
     errand: Errand,
@@ -88,7 +63,7 @@ struct Direction {
 type Call = unsafe fn(&OwnedHandle, *mut u8, usize, *mut Overlapped) -> io::Result<Started>;
 
 impl Direction {
-    fn new(pipe: Arc<Pipe>, bound: Bound, call: Call) -> Direction {
+    fn new(pipe: Arc<Stream>, bound: Bound, call: Call) -> Direction {
         Direction {
             pipe: Some(pipe),
             bound,
@@ -152,14 +127,19 @@ impl Direction {
         }
     }
 
-    /// Lets go of the pipe.
-    fn close(&mut self) {
-        if let Some(pipe) = self.pipe.take() {
+    fn cancel(&mut self) {
+        if let Some(pipe) = &self.pipe {
             self.operation.cancel(pipe.handle());
         }
         if matches!(self.errand, Errand::Waits(..)) {
             self.errand = Errand::Failed(ErrorKind::Interrupted.into());
         }
+    }
+
+    /// Lets go of the pipe.
+    fn close(&mut self) {
+        self.cancel();
+        self.pipe = None;
     }
 }
 
@@ -171,7 +151,7 @@ pub(super) struct PipeSource {
 }
 
 impl PipeSource {
-    pub(super) fn new(pipe: Arc<Pipe>, bound: Bound, mode: PipeMode) -> PipeSource {
+    pub(super) fn new(pipe: Arc<Stream>, bound: Bound, mode: PipeMode) -> PipeSource {
         PipeSource {
             direction: Direction::new(pipe, bound, os::read),
             mode,
@@ -257,6 +237,10 @@ impl Source for PipeSource {
         }
     }
 
+    fn cancel(&mut self) {
+        self.direction.cancel();
+    }
+
     fn close(&mut self) {
         self.direction.close();
     }
@@ -269,7 +253,7 @@ pub(super) struct PipeSink {
 }
 
 impl PipeSink {
-    pub(super) fn new(pipe: Arc<Pipe>, bound: Bound) -> PipeSink {
+    pub(super) fn new(pipe: Arc<Stream>, bound: Bound) -> PipeSink {
         PipeSink {
             direction: Direction::new(pipe, bound, write),
             taken: None,

@@ -1,23 +1,24 @@
 //! A stream that is polled: any number of tasks, from any thread.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::os::windows::io::OwnedHandle;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
 use super::super::aside::{Flush, HalfClose};
 use super::super::os::{self, Key, Watch};
 use super::super::stream::Stream;
 use super::core::{Engine, Target, engine};
-use super::pipe::{Bound, Pipe, PipeSink, PipeSource};
+use super::pipe::{Bound, PipeSink, PipeSource};
 use super::states::{Reading, Sending, Wakers, Who, Woken, Writing};
 use crate::kinds::{Part, Peek, PipeMode};
 
 /// An open pipe whose calls never block.
 pub(crate) struct AsyncStream {
-    pipe: Arc<Pipe>,
+    pipe: Arc<Stream>,
     inner: Arc<Inner>,
     /// What `close_write` has begun. (Given up with the stream: the end of the pipe says as much.)
     half_close: OnceLock<HalfClose>,
@@ -96,20 +97,18 @@ impl Target for Inner {
 }
 
 impl AsyncStream {
-    /// Takes over an open pipe. `hold` is dropped right before its handle is closed. `key`: it is bound to the engine's port
-    /// already, under that key.
-    pub(crate) fn new(
-        stream: Stream,
-        key: Option<Key>,
-        hold: Option<Box<dyn Any + Send + Sync>>,
-    ) -> io::Result<AsyncStream> {
+    /// Takes over an open pipe.
+    pub(crate) fn new(mut stream: Stream) -> io::Result<AsyncStream> {
         let engine = engine()?;
-        let (key, bound) = match key {
+        let (key, bound) = match stream.engine_key() {
             Some(key) => (key, Bound::Here),
             None => {
                 let key = Key::new();
-                match engine.port().add(stream.handle(), key) {
-                    Ok(()) => (key, Bound::Here),
+                match bind(engine, stream.handle(), key) {
+                    Ok(()) => {
+                        stream.set_engine_key(key);
+                        (key, Bound::Here)
+                    }
                     Err(_) => {
                         let watch = Watch::new(key, |key| {
                             if let Ok(engine) = super::core::engine() {
@@ -130,15 +129,17 @@ impl AsyncStream {
         }
         let mode = stream.mode();
         let reads_ahead = stream.reads_ahead();
-        let pipe = Arc::new(Pipe::new(stream, hold));
+        let pipe = Arc::new(stream);
         let source = PipeSource::new(pipe.clone(), bound.clone(), mode);
+        let mut reading = Reading::new(source, mode);
+        reading.put_ahead(pipe.take_kept());
         let inner = Arc::new(Inner {
             engine,
             key,
             mode,
             reads_ahead,
             elsewhere,
-            reading: Mutex::new(Reading::new(source, mode)),
+            reading: Mutex::new(reading),
             writing: Mutex::new(Writing::new(PipeSink::new(pipe.clone(), bound))),
             draining: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -151,9 +152,48 @@ impl AsyncStream {
         })
     }
 
+    /// The pipe as it was given, with what has been read of it and is nobody's yet.
+    ///
+    /// # Errors
+    ///
+    /// Something is still on its way out.
+    pub(crate) fn into_stream(self) -> io::Result<Stream> {
+        let half_closing = self.half_close.get().is_some_and(HalfClose::is_under_way);
+        if half_closing || !lock(&self.inner.writing).is_clear() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let kept = self.inner.read(|reading, _| {
+            reading.cancel();
+            reading.take_all()
+        });
+        // The system lets go of it at once.
+        let kept = kept.unwrap_or_else(|| {
+            loop {
+                let kept = self.inner.read(|reading, woken| {
+                    reading.completed(woken);
+                    reading.take_all()
+                });
+                match kept {
+                    Some(kept) => return kept,
+                    None => thread::yield_now(),
+                }
+            }
+        });
+        let pipe = self.pipe.clone();
+        drop(self);
+        match Arc::try_unwrap(pipe) {
+            Ok(mut pipe) => {
+                pipe.keep(kept);
+                Ok(pipe)
+            }
+            // Nobody has it but the two directions, and they have let go.
+            Err(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
     /// What asks the system without waiting.
     pub(crate) fn stream(&self) -> &Stream {
-        self.pipe.stream()
+        &self.pipe
     }
 
     pub(crate) fn mode(&self) -> PipeMode {
@@ -262,8 +302,15 @@ impl AsyncStream {
         }
     }
 
-    /// Half close, of message pipes alone. What was taken along has to be out.
+    /// Half close, of message pipes alone. `WouldBlock`: what was taken along is not out yet.
     pub(crate) fn close_write(&self) -> io::Result<()> {
+        let clear = self.inner.write(|writing, woken| {
+            writing.completed(woken);
+            writing.is_clear()
+        });
+        if !clear {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         if self.half_close.get().is_none() {
             let begun = self.stream().close_write(self.mode())?;
             let _ = self.half_close.set(begun);
@@ -362,6 +409,15 @@ impl AsyncStream {
         let waits = Waits(self, Who::new());
         poll_fn(move |cx| poll(waits.1, cx))
     }
+}
+
+/// Has the packets of `handle` come to the engine's port.
+fn bind(engine: &Engine, handle: &OwnedHandle, key: Key) -> io::Result<()> {
+    engine.port().add(handle, key).or_else(|error| {
+        // It is another's: on Windows 8.1 and later it can leave that.
+        os::leave_port(handle).map_err(|_| error)?;
+        engine.port().add(handle, key)
+    })
 }
 
 fn ready<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {

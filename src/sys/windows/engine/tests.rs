@@ -50,9 +50,8 @@ fn listen(what: &str, options: &ListenOptions) -> PipeListener {
 
 /// A client's end that is polled: its handle is bound to the engine's port.
 fn polled(stream: PipeStream) -> AsyncStream {
-    let (hold, io) = stream.into_io().unwrap();
-    let hold = hold.map(|hold| hold as Box<dyn std::any::Any + Send + Sync>);
-    AsyncStream::new(io, None, hold).unwrap()
+    let (_, io) = stream.into_io().unwrap();
+    AsyncStream::new(io).unwrap()
 }
 
 /// The client's end, polled, and the server's end, which blocks.

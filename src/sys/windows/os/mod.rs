@@ -1,7 +1,7 @@
 //! The system calls of the Windows half: numbers become types and errors, and nothing is decided. A file a subject.
 
 mod basics;
-#[cfg(test)]
+#[cfg(any(feature = "tokio", test))]
 mod completion;
 mod event;
 mod info;
@@ -18,7 +18,7 @@ mod token;
 #[cfg(test)]
 pub(super) use basics::calls;
 pub(super) use basics::{code, is_cancelled, is_end, wide};
-#[cfg(test)]
+#[cfg(any(feature = "tokio", test))]
 pub(super) use completion::{Watch, outcome, skip_packets};
 pub(crate) use event::Event;
 pub(super) use event::wait_either;

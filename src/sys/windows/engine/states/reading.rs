@@ -90,6 +90,7 @@ impl<S: Source> Reading<S> {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn source(&self) -> &S {
         &self.source
     }
@@ -206,6 +207,37 @@ impl<S: Source> Reading<S> {
     /// One who waited no longer does.
     pub(crate) fn forget(&mut self, who: Who) {
         self.waiting.remove(who);
+    }
+
+    /// What was read before this began, and comes first.
+    pub(crate) fn put_ahead(&mut self, pieces: Vec<(Vec<u8>, bool)>) {
+        for (bytes, complete) in pieces {
+            self.ahead_len += bytes.len();
+            self.ahead.push_back((bytes, complete));
+        }
+    }
+
+    /// Ends the read that is pending, for one who will take all that is here: [`take_all`](Reading::take_all).
+    pub(crate) fn cancel(&mut self) {
+        if matches!(self.state, State::Pending) {
+            self.source.cancel();
+        }
+    }
+
+    /// What is here, in pieces, each with whether a message ends there. None while a read is pending.
+    pub(crate) fn take_all(&mut self) -> Option<Vec<(Vec<u8>, bool)>> {
+        if matches!(self.state, State::Pending) {
+            return None;
+        }
+        let mut pieces: Vec<_> = self.ahead.drain(..).collect();
+        self.ahead_len = 0;
+        if let State::Brought(from, part) = self.state {
+            let bytes = self.source.room()[from..part.len].to_vec();
+            pieces.push((bytes, part.complete));
+            self.state = State::Idle;
+            self.source.emptied();
+        }
+        Some(pieces)
     }
 
     /// The stream is gone, or this direction given up: what was not read is nobody's any more.

@@ -28,6 +28,9 @@ pub(crate) trait Source {
     /// Reads what is known to be there, straight into `buffer`; None if somebody else has taken it.
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<Part>>;
 
+    /// Has the system end a read that is pending. It may bring something all the same.
+    fn cancel(&mut self);
+
     /// Lets go of the pipe. A read that is pending is cancelled, and comes to its end.
     fn close(&mut self);
 }

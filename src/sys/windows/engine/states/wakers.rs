@@ -29,24 +29,12 @@ impl Wakers {
         }
     }
 
-    /// Whether it was there: one who was not has been woken, and if it has not come for what there was, another
-    /// should.
-    pub(crate) fn remove(&mut self, who: Who) -> bool {
-        let at = self.0.iter().position(|(other, _)| *other == who);
-        at.is_some_and(|at| {
-            self.0.remove(at);
-            true
-        })
+    pub(crate) fn remove(&mut self, who: Who) {
+        self.0.retain(|(other, _)| *other != who);
     }
 
     pub(crate) fn wake_all(&mut self, woken: &mut Woken) {
         woken.0.extend(self.0.drain(..).map(|(_, waker)| waker));
-    }
-
-    pub(crate) fn wake_one(&mut self, woken: &mut Woken) {
-        if !self.0.is_empty() {
-            woken.0.push(self.0.remove(0).1);
-        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

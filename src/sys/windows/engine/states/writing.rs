@@ -43,6 +43,7 @@ impl<S: Sink> Writing<S> {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn sink(&self) -> &S {
         &self.sink
     }

@@ -93,6 +93,7 @@ impl Reader {
             }
             false => Err(ABORTED),
         };
+        self.cancelled = false;
         self.op = Op::Done(done);
         self.packets += 1;
         true
@@ -152,6 +153,10 @@ impl Source for Reader {
         }
         let given = self.give(buffer);
         given.map(Some).map_err(io::Error::from_raw_os_error)
+    }
+
+    fn cancel(&mut self) {
+        self.cancelled = true;
     }
 
     fn close(&mut self) {
@@ -283,6 +288,11 @@ fn read_in_order(mode: PipeMode, skip: bool, ahead: bool, order: &[usize]) -> us
                 reading.close();
                 true
             }
+            // Somebody else cancels it.
+            13 if !closed && system.op == Op::Pending => {
+                reading.cancel();
+                true
+            }
             12 if !system.fault && !system.peer_gone => {
                 system.fault = true;
                 true
@@ -314,6 +324,17 @@ fn read_in_order(mode: PipeMode, skip: bool, ahead: bool, order: &[usize]) -> us
         assert!(reading.is_clear(), "memory that the system keeps");
         return order.len();
     }
+    // What is here already, as a stream takes it along that goes on without this.
+    reading.cancel();
+    reading.source_mut().complete();
+    reading.completed(&mut woken);
+    for (bytes, complete) in reading.take_all().into_iter().flatten() {
+        let part = Part {
+            len: bytes.len(),
+            complete,
+        };
+        received.take(Ok(part), &bytes);
+    }
     // The rest is there, in order and once.
     reading.source_mut().peer_gone = true;
     while !received.ended {
@@ -333,7 +354,7 @@ fn read_in_order(mode: PipeMode, skip: bool, ahead: bool, order: &[usize]) -> us
 }
 
 /// How many kinds of events there are.
-const READ_EVENTS: usize = 13;
+const READ_EVENTS: usize = 14;
 
 #[test]
 fn nothing_is_lost_and_nobody_sleeps_for_ever_in_any_order_of_a_readers_events() {
