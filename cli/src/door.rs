@@ -106,7 +106,7 @@ impl Door {
         Failure::new(failure::TIMED_OUT, line).advise("give it longer with --timeout")
     }
 
-    fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self {
             Door::Pipe(listener) => listener.local_addr().to_string(),
             Door::Tcp(listener) => match listener.local_addr() {

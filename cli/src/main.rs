@@ -9,6 +9,7 @@
 #[cfg(unix)]
 mod accounts;
 mod address;
+mod background;
 mod cli;
 mod commands;
 mod couple;

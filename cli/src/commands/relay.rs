@@ -1,11 +1,13 @@
 //! `npipe relay FROM TO`: listens at one place, and for every client goes to the other and copies both ways.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use npipe::Direction;
 
 use crate::address::{Address, Errand};
+use crate::background;
 use crate::couple::{Outcome, Terms, Watch, Way, couple};
 use crate::door::{Door, meet};
 use crate::end::End;
@@ -48,6 +50,21 @@ pub struct Relay {
 
     #[command(flatten)]
     serve: Serve,
+
+    #[command(flatten)]
+    background: Background,
+}
+
+/// How whoever starts it learns that it listens.
+#[derive(Debug, Default, Args)]
+struct Background {
+    /// Go on in the background once it listens
+    #[arg(long)]
+    detach: bool,
+
+    /// Write where it listens to a file, once it does
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
 }
 
 /// Of a client and the server that it wants: each a socket and what wakes it, or a program; and what one is waited for with.
@@ -93,10 +110,14 @@ impl Relay {
             carry,
             dial,
             serve,
+            background: Background::default(),
         }
     }
 
     pub fn run(self) -> failure::Result {
+        if self.background.detach {
+            return background::detach();
+        }
         self.relay(None)
     }
 
@@ -165,6 +186,7 @@ impl Copier {
             let near = self.relay.dial(&self.relay.from, None)?;
             return self.copy(near, far, 1)?.into_result();
         };
+        background::ready(&door.place(), self.relay.background.ready_file.as_deref())?;
         if let Address::Mux(keeper) = &self.relay.to {
             keeper.prepare();
         }

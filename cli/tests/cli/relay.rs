@@ -642,3 +642,67 @@ fn out_of_descriptors_nobody_is_cut_off() {
         assert!(server.is_running());
     }
 }
+
+#[test]
+fn whoever_starts_it_learns_that_it_listens() {
+    let _watchdog = watchdog();
+    let (front, behind) = (name("ready"), name("behind-ready"));
+    let (_echo, _) = serve(&["listen", "--echo", &behind]);
+    let file = std::env::temp_dir().join(name("ready-file"));
+    let path = file.to_str().unwrap();
+    let _relay = start(&["relay", "-q", "--ready-file", path, &front, &behind]);
+    while !std::fs::read_to_string(&file).is_ok_and(|place| place.ends_with('\n')) {
+        std::thread::yield_now();
+    }
+    // It is there: nobody has to wait for it.
+    PipeStream::connect(&front).unwrap();
+    let place = std::fs::read_to_string(&file).unwrap();
+    assert!(place.contains(&front), "{place}");
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn in_the_background_it_goes_on_when_who_started_it_has_ended() {
+    let _watchdog = watchdog();
+    let (front, behind) = (name("detached"), name("behind-detached"));
+    let served = server(&behind, 1, |stream| {
+        (&stream).read_exact(&mut [0; 1]).unwrap();
+        // As long as its client is there.
+        (&stream).read(&mut [0; 1]).unwrap_or(0)
+    });
+    run(&["relay", "-v", "--detach", &front, &behind]).done();
+    let client = PipeStream::connect(&front).unwrap();
+    (&client).write_all(b"x").unwrap();
+    // Another cannot have its name, and says so.
+    let taken = run(&["relay", "--detach", &front, &behind]);
+    assert_eq!(taken.code, Some(6), "{taken:?}");
+    assert!(taken.stderr.contains(&front), "{taken:?}");
+    let id = client.peer_pid().unwrap();
+    let ended = if cfg!(windows) {
+        std::process::Command::new("taskkill")
+            .args(["/F", "/PID", &id.to_string()])
+            .output()
+    } else {
+        std::process::Command::new("sh")
+            .args(["-c", &format!("kill {id}")])
+            .output()
+    };
+    assert!(ended.unwrap().status.success());
+    drop(client);
+    served.join().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn systemd_is_told() {
+    let _watchdog = watchdog();
+    let socket = std::env::temp_dir().join(name("notify"));
+    let told = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    let mut relay = npipe(&["relay", "-q", &name("notified"), &name("behind")]);
+    relay.env("NOTIFY_SOCKET", &socket);
+    let _relay = start_command(relay);
+    let mut word = [0; 64];
+    let length = told.recv(&mut word).unwrap();
+    assert_eq!(&word[..length], b"READY=1");
+    std::fs::remove_file(socket).unwrap();
+}
