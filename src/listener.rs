@@ -329,7 +329,8 @@ impl PipeListener {
     /// Stops listening, from any thread, and for every clone. Every blocked `accept` fails with "listener closed", as does
     /// every later one. Clients that were not accepted yet see end of file; streams live on. The name is free when this
     /// returns, and no call tells of the close before it is (Windows: once the last of its streams is dropped too, for each
-    /// holds an instance).
+    /// holds an instance). Unix: a forked child's copy leaves the name to the process that bound it, so that a server that
+    /// becomes a daemon had better bind afterwards; what it leaves behind else is replaced by the next `bind`.
     ///
     /// # Examples
     ///

@@ -317,7 +317,9 @@ fn clear_dead(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             let why = format!(
-                "a socket of uid {owner} has this name, and this user may not find out whether anybody serves it"
+                "a socket of uid {owner} has this name, and this user may not find out whether anybody serves it: if \
+                 nobody does, have its owner or root remove it (rm {})",
+                path.display()
             );
             return Err(Fault::new(Reason::NameTaken, why).source(error).into());
         }
