@@ -5,7 +5,7 @@ mod find;
 
 fn main() {
     println!(
-        "cargo::rustc-check-cfg=cfg(dotnet, go, node, node_modules, python, curl, neovim, root, strace, userns)"
+        "cargo::rustc-check-cfg=cfg(dotnet, go, node, node_modules, python, curl, neovim, mpv, ssh_agent, gpg_agent, root, strace, userns)"
     );
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/find.rs");
@@ -23,6 +23,9 @@ fn main() {
         ("python", &[find::PYTHON], find::python().is_some()),
         ("curl", &[find::CURL], find::curl().is_some()),
         ("neovim", &[find::NEOVIM], find::neovim().is_some()),
+        ("mpv", &[find::MPV], find::mpv().is_some()),
+        ("ssh_agent", &[find::SSH_AGENT], find::ssh_agent().is_some()),
+        ("gpg_agent", &[find::GPG_AGENT], find::gpg_agent().is_some()),
     ] {
         for name in variables {
             println!("cargo::rerun-if-env-changed={name}");

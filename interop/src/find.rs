@@ -7,7 +7,8 @@
 //! * `NPIPE_GO`: the directory of the programs of `interop/go`, built. `peer` is for Windows alone, as go-winio is.
 //! * `NPIPE_NODE`, `NPIPE_PYTHON`: what runs the scripts of `interop/node` and `interop/python`.
 //! * `NPIPE_NODE_MODULES`: the directory of the packages of `interop/node/package.json`.
-//! * `NPIPE_CURL`, `NPIPE_NEOVIM`: these programs.
+//! * `NPIPE_CURL`, `NPIPE_NEOVIM`, `NPIPE_MPV`, `NPIPE_SSH_AGENT`, `NPIPE_GPG_AGENT`: these programs. (Those that come with the
+//!   agents are on the PATH.)
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,9 @@ pub const NODE_MODULES: &str = "NPIPE_NODE_MODULES";
 pub const PYTHON: &str = "NPIPE_PYTHON";
 pub const CURL: &str = "NPIPE_CURL";
 pub const NEOVIM: &str = "NPIPE_NEOVIM";
+pub const MPV: &str = "NPIPE_MPV";
+pub const SSH_AGENT: &str = "NPIPE_SSH_AGENT";
+pub const GPG_AGENT: &str = "NPIPE_GPG_AGENT";
 
 /// What runs the programs, and where they are.
 pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
@@ -81,6 +85,19 @@ pub fn curl() -> Option<PathBuf> {
 
 pub fn neovim() -> Option<PathBuf> {
     said(NEOVIM).or_else(|| program("nvim"))
+}
+
+pub fn mpv() -> Option<PathBuf> {
+    said(MPV).or_else(|| program("mpv"))
+}
+
+/// On Windows it is a service of the system's.
+pub fn ssh_agent() -> Option<PathBuf> {
+    said(SSH_AGENT).or_else(|| program("ssh-agent").filter(|_| cfg!(unix)))
+}
+
+pub fn gpg_agent() -> Option<PathBuf> {
+    said(GPG_AGENT).or_else(|| program("gpg-agent").filter(|_| cfg!(unix)))
 }
 
 pub fn python() -> Option<PathBuf> {

@@ -9,7 +9,7 @@
 mod find;
 mod stack;
 
-pub use stack::{Stack, curl, neovim};
+pub use stack::{Stack, curl, mpv, neovim, ssh_agent};
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;

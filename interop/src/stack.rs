@@ -99,3 +99,35 @@ pub fn neovim(pipe: &str) -> Peer {
     let words = ["--headless", "--clean", "--listen", &path(pipe)];
     Peer::run(found(find::neovim(), "Neovim"), &words).leaving(pipe)
 }
+
+/// Starts mpv without a window or sound, which serves its JSON on the pipe a moment later.
+///
+/// # Panics
+///
+/// Where there is none (`cfg(mpv)`).
+pub fn mpv(pipe: &str) -> Peer {
+    let path = path(pipe);
+    let server = format!("--input-ipc-server={path}");
+    let quiet = [
+        "--no-config",
+        "--idle",
+        "--no-terminal",
+        "--vo=null",
+        "--ao=null",
+    ];
+    Peer::run(
+        found(find::mpv(), "mpv"),
+        &[&quiet[..], &[&server]].concat(),
+    )
+    .leaving(pipe)
+}
+
+/// Starts ssh-agent in the foreground, which serves its protocol on the pipe.
+///
+/// # Panics
+///
+/// Where there is none (`cfg(ssh_agent)`), which is so on Windows.
+pub fn ssh_agent(pipe: &str) -> Peer {
+    let words = ["-D", "-a", &path(pipe)];
+    Peer::run(found(find::ssh_agent(), "ssh-agent"), &words).leaving(pipe)
+}

@@ -48,6 +48,9 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         ("Python", lab.python()),
         ("curl", lab.curl()),
         ("Neovim", lab.neovim()),
+        ("mpv", lab.mpv()),
+        ("ssh-agent", lab.ssh_agent()),
+        ("gpg-agent", lab.gpg_agent()),
         ("Packages for Node", lab.node_modules()),
         ("Go peers", lab.go()),
         ("Go peers for Windows", lab.go_windows()),
@@ -134,6 +137,18 @@ impl Lab<'_> {
 
     pub fn neovim(&self) -> Result<PathBuf> {
         packages::program(self, "nvim", "neovim")
+    }
+
+    pub fn mpv(&self) -> Result<PathBuf> {
+        packages::program(self, "mpv", "mpv")
+    }
+
+    pub fn ssh_agent(&self) -> Result<PathBuf> {
+        packages::program(self, "ssh-agent", "openssh-client")
+    }
+
+    pub fn gpg_agent(&self) -> Result<PathBuf> {
+        packages::program(self, "gpg-agent", "gnupg")
     }
 
     /// The C# half of the benchmark, for any .NET.

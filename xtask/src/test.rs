@@ -48,6 +48,17 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         ("NPIPE_GO", "the tests with Go", lab.go()),
         ("NPIPE_CURL", "the tests with curl", lab.curl()),
         ("NPIPE_NEOVIM", "the tests with Neovim", lab.neovim()),
+        ("NPIPE_MPV", "the tests with mpv", lab.mpv()),
+        (
+            "NPIPE_SSH_AGENT",
+            "the tests with ssh-agent",
+            lab.ssh_agent(),
+        ),
+        (
+            "NPIPE_GPG_AGENT",
+            "the tests with gpg-agent",
+            lab.gpg_agent(),
+        ),
     ] {
         match peer {
             Ok(peer) => peers.push((variable, peer)),

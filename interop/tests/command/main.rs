@@ -40,6 +40,8 @@ mod case;
 mod looks;
 mod npipe;
 mod passes;
+#[cfg(unix)]
+mod recipes;
 mod serves;
 mod stacks;
 mod who;
