@@ -1,16 +1,16 @@
-//! Messages: boundaries kept, empty ones and the end told apart, any size, nothing lost through any buffer.
+//! Messages and deadlines: what is half done when one passes. What tasks have too is in `both/`.
 
 #![cfg(any(windows, target_os = "linux"))] // elsewhere `bind` is Unsupported, as tests/listener.rs shows
 
 mod common;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{name, pair, pair_on, pattern, read_all, watchdog};
-use npipe::{ListenOptions, Part, PipeError, PipeListener, PipeMode, PipeStream, Reason};
+use common::{name, pair_on, pattern, watchdog};
+use npipe::{ListenOptions, PipeError, PipeListener, PipeStream, Reason};
 
 fn messages(what: &str) -> (PipeListener, PipeStream, PipeStream) {
     let listener = ListenOptions::new()
@@ -26,230 +26,6 @@ fn recv(stream: &PipeStream) -> Option<Vec<u8>> {
     let length = stream.recv(&mut message).unwrap()?;
     assert_eq!(length, message.len());
     Some(message)
-}
-
-#[test]
-fn both_ends_know_the_mode() {
-    let (listener, server, client) = messages("mode");
-    assert_eq!(listener.mode(), PipeMode::Message);
-    assert_eq!(server.mode(), PipeMode::Message);
-    assert_eq!(client.mode(), PipeMode::Message);
-    let (listener, server, client) = pair("mode");
-    assert_eq!(listener.mode(), PipeMode::Byte);
-    assert_eq!(server.mode(), PipeMode::Byte);
-    assert_eq!(client.mode(), PipeMode::Byte);
-}
-
-#[test]
-fn boundaries_are_kept_both_ways() {
-    let _watchdog = watchdog(60);
-    let (_listener, server, client) = messages("kept");
-    for (from, to) in [(&client, &server), (&server, &client)] {
-        for message in ["one", "", "three and more", "", ""] {
-            from.send(message.as_bytes()).unwrap();
-        }
-        for message in ["one", "", "three and more", "", ""] {
-            assert_eq!(recv(to).unwrap(), message.as_bytes());
-        }
-    }
-    drop(client);
-    assert_eq!(recv(&server), None);
-    assert_eq!(recv(&server), None);
-    assert_eq!(server.send(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
-}
-
-#[test]
-fn an_empty_message_is_not_the_end() {
-    let _watchdog = watchdog(60);
-    let (_listener, server, client) = messages("empty");
-    client.send(b"").unwrap();
-    assert_eq!(recv(&server).unwrap(), b"");
-    client.send(b"").unwrap();
-    drop(client);
-    assert_eq!(recv(&server).unwrap(), b"");
-    assert_eq!(recv(&server), None);
-}
-
-#[test]
-fn recv_appends() {
-    let (_listener, server, client) = messages("append");
-    client.send(b"world").unwrap();
-    let mut message = b"hello ".to_vec();
-    assert_eq!(server.recv(&mut message).unwrap(), Some(5));
-    assert_eq!(message, b"hello world");
-}
-
-#[test]
-fn a_message_comes_in_parts() {
-    let _watchdog = watchdog(60);
-    let (_listener, server, client) = messages("parts");
-    client.send(b"0123456789").unwrap();
-    client.send(b"").unwrap();
-    client.send(b"next").unwrap();
-    let mut buffer = [0; 4];
-    let part = |len, complete| Part { len, complete };
-    assert_eq!(server.recv_part(&mut buffer).unwrap(), part(4, false));
-    assert_eq!(&buffer, b"0123");
-    assert_eq!(server.recv_part(&mut buffer).unwrap(), part(4, false));
-    assert_eq!(server.recv_part(&mut buffer).unwrap(), part(2, true));
-    assert_eq!(&buffer[..2], b"89");
-    assert_eq!(server.recv_part(&mut buffer).unwrap(), part(0, true));
-    assert_eq!(server.recv_part(&mut buffer).unwrap(), part(4, true));
-    assert_eq!(&buffer, b"next");
-    drop(client);
-    let error = server.recv_part(&mut buffer).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{error}");
-}
-
-#[test]
-fn what_recv_part_began_recv_can_end() {
-    let (_listener, server, client) = messages("mixed");
-    client.send(b"0123456789").unwrap();
-    client.send(b"next").unwrap();
-    assert!(!server.recv_part(&mut [0; 3]).unwrap().complete);
-    assert_eq!(recv(&server).unwrap(), b"3456789");
-    assert_eq!(recv(&server).unwrap(), b"next");
-}
-
-#[test]
-fn ten_megabytes_in_one_message() {
-    const LENGTH: usize = 10 << 20;
-    let _watchdog = watchdog(120);
-    let (_listener, server, client) = messages("10mib");
-    thread::scope(|scope| {
-        scope.spawn(|| client.send(&pattern(1, LENGTH)).unwrap());
-        scope.spawn(|| server.send(&pattern(2, LENGTH)).unwrap());
-        assert!(recv(&server).unwrap() == pattern(1, LENGTH));
-        assert!(recv(&client).unwrap() == pattern(2, LENGTH));
-    });
-}
-
-#[test]
-fn small_buffers_carry_large_messages() {
-    let _watchdog = watchdog(60);
-    for size in [0, 1, 512, 4096] {
-        let listener = ListenOptions::new()
-            .message_mode(true)
-            .input_buffer_size(size)
-            .output_buffer_size(size)
-            .bind(name("small"))
-            .unwrap();
-        let (server, client) = pair_on(&listener);
-        thread::scope(|scope| {
-            scope.spawn(|| server.send(&pattern(1, 100_000)).unwrap());
-            scope.spawn(|| client.send(&pattern(2, 100_000)).unwrap());
-            assert!(recv(&client).unwrap() == pattern(1, 100_000), "{size}");
-            assert!(recv(&server).unwrap() == pattern(2, 100_000), "{size}");
-        });
-    }
-}
-
-#[test]
-fn a_message_pipe_read_as_bytes_loses_none() {
-    let _watchdog = watchdog(60);
-    let (_listener, mut server, client) = messages("bytes");
-    let sent = pattern(1, 5000);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for piece in sent.chunks(999) {
-                (&client).write_all(piece).unwrap();
-            }
-        });
-        for size in [1, 7, 100, 892, 4000] {
-            let mut got = vec![0; size];
-            let at: usize = [0, 1, 8, 108, 1000][[1, 7, 100, 892, 4000]
-                .iter()
-                .position(|&s| s == size)
-                .unwrap()];
-            server.read_exact(&mut got).unwrap();
-            assert!(got == sent[at..at + size], "{size}");
-        }
-    });
-    // A write of nothing is no message.
-    assert_eq!((&client).write(b"").unwrap(), 0);
-    drop(client);
-    assert_eq!(read_all(&server).unwrap(), b"");
-}
-
-#[test]
-fn close_write_is_an_empty_message_and_the_end_for_read() {
-    let _watchdog = watchdog(60);
-    let (_listener, mut server, client) = messages("half");
-    (&client).write_all(b"question").unwrap();
-    client.close_write().unwrap();
-    client.close_write().unwrap();
-    let error = (&client).write(b"more").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
-    assert!(error.to_string().contains("close_write"), "{error}");
-    assert_eq!(
-        client.send(b"more").unwrap_err().kind(),
-        ErrorKind::BrokenPipe
-    );
-    // With the question still ahead of it, the end is seen all the same, and it lasts.
-    assert_eq!(read_all(&server).unwrap(), b"question");
-    assert_eq!(server.read(&mut [0]).unwrap(), 0);
-    server.write_all(b"answer").unwrap();
-    server.close_write().unwrap();
-    assert_eq!(read_all(&client).unwrap(), b"answer");
-}
-
-#[test]
-fn close_write_is_an_empty_message_for_recv() {
-    let _watchdog = watchdog(60);
-    let (_listener, server, client) = messages("half");
-    client.send(b"question").unwrap();
-    client.close_write().unwrap();
-    assert_eq!(recv(&server).unwrap(), b"question");
-    assert_eq!(recv(&server).unwrap(), b"");
-    server.send(b"answer").unwrap();
-    assert_eq!(recv(&client).unwrap(), b"answer");
-    drop(client);
-    assert_eq!(recv(&server), None);
-}
-
-#[test]
-fn sent_and_dropped_at_once_is_read() {
-    let _watchdog = watchdog(60);
-    for i in 0..200 {
-        let (_listener, server, client) = messages("dropped");
-        client.send(&pattern(i, 3000)).unwrap();
-        drop(client);
-        assert!(recv(&server).unwrap() == pattern(i, 3000));
-        assert_eq!(recv(&server), None);
-    }
-}
-
-#[test]
-fn transact_is_one_request_and_one_reply() {
-    const THREADS: u8 = 8;
-    let _watchdog = watchdog(60);
-    let (_listener, server, client) = messages("transact");
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while let Some(mut request) = recv(&server) {
-                request.reverse();
-                server.send(&request).unwrap();
-            }
-        });
-        let clients: Vec<_> = (0..THREADS)
-            .map(|i| {
-                let client = client.try_clone().unwrap();
-                scope.spawn(move || {
-                    for round in 0..50 {
-                        let mut reply = Vec::new();
-                        let length = client.transact(&[i, round, 7], &mut reply).unwrap();
-                        assert_eq!(length, Some(3));
-                        assert_eq!(reply, [7, round, i]);
-                    }
-                })
-            })
-            .collect();
-        for client in clients {
-            client.join().unwrap();
-        }
-        // The last handle: now the server sees the end.
-        drop(client);
-    });
 }
 
 #[test]
@@ -297,43 +73,6 @@ fn a_late_reply_is_not_taken_for_the_next_one() {
     assert_eq!(recv(&client).unwrap(), b"re: five");
     server.send(b"re: six").unwrap();
     assert_eq!(client.transact(b"six", &mut reply).unwrap(), Some(7));
-}
-
-#[test]
-fn a_reply_that_never_comes_is_none() {
-    let _watchdog = watchdog(60);
-    let (_listener, server, client) = messages("no-reply");
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            recv(&server).unwrap();
-            drop(server);
-        });
-        assert_eq!(client.transact(b"?", &mut Vec::new()).unwrap(), None);
-    });
-}
-
-#[test]
-fn peek_takes_nothing() {
-    let _watchdog = watchdog(60);
-    let (_listener, server, client) = messages("peek");
-    let peek = server.peek().unwrap();
-    assert_eq!((peek.available, peek.message), (0, 0));
-    client.send(b"0123456789").unwrap();
-    client.send(b"next").unwrap();
-    for _ in 0..2 {
-        let peek = server.peek().unwrap();
-        assert_eq!(peek.message, 10);
-        assert!(peek.available == 10 || peek.available == 14, "{peek:?}");
-    }
-    server.recv_part(&mut [0; 4]).unwrap();
-    assert_eq!(server.peek().unwrap().message, 6);
-    assert_eq!(recv(&server).unwrap(), b"456789");
-    assert_eq!(server.peek().unwrap().message, 4);
-
-    let (_listener, server, client) = pair("peek");
-    (&client).write_all(b"bytes").unwrap();
-    let peek = server.peek().unwrap();
-    assert_eq!((peek.available, peek.message), (5, 0));
 }
 
 #[test]
@@ -427,26 +166,6 @@ fn a_peer_that_dies_in_the_middle_of_a_message_is_told_from_its_end() {
 }
 
 #[test]
-fn what_was_sent_before_a_peer_left_without_reading_arrives() {
-    let _watchdog = watchdog(60);
-    for _ in 0..20 {
-        let (_listener, mut server, client) = messages("unread");
-        for message in ["one", "", "three"] {
-            client.send(message.as_bytes()).unwrap();
-        }
-        server.send(b"never read").unwrap();
-        assert_eq!(server.peek().unwrap().message, 3);
-        drop(client);
-        assert_eq!(server.peek().unwrap().message, 3);
-        for message in ["one", "", "three"] {
-            assert_eq!(recv(&server).unwrap(), message.as_bytes());
-        }
-        assert_eq!(recv(&server), None);
-        assert_eq!(server.read(&mut [0]).unwrap(), 0);
-    }
-}
-
-#[test]
 fn a_torn_message_is_no_end_however_many_calls_it_takes() {
     let _watchdog = watchdog(60);
     let (_listener, server, client) = messages("torn-recv");
@@ -465,21 +184,5 @@ fn a_torn_message_is_no_end_however_many_calls_it_takes() {
         // On Windows what nobody had read of it is taken back with it.
         Ok(None) if cfg!(windows) && got.is_empty() => {}
         Ok(end) => panic!("{end:?}, after {} bytes", got.len()),
-    }
-}
-
-#[test]
-fn a_byte_pipe_has_no_messages() {
-    let (_listener, server, client) = pair("bytes");
-    for stream in [&server, &client] {
-        for error in [
-            stream.send(b"x").unwrap_err(),
-            stream.recv(&mut Vec::new()).unwrap_err(),
-            stream.recv_part(&mut [0]).unwrap_err(),
-            stream.transact(b"x", &mut Vec::new()).unwrap_err(),
-        ] {
-            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-            assert!(error.to_string().contains("byte pipe"), "{error}");
-        }
     }
 }
