@@ -37,6 +37,13 @@ fn has_test(source: &str, name: &str) -> bool {
     if !modules.split("::").all(|m| m.is_empty() || has_module(m)) {
         return false;
     }
+    // The cases of `tests/both` stand in a list.
+    let cases = source
+        .split_once("both! {")
+        .and_then(|(_, rest)| rest.split_once('}'));
+    if cases.is_some_and(|(cases, _)| cases.split_whitespace().any(|case| case == name)) {
+        return true;
+    }
     let mut marked = false;
     for line in source.lines().map(str::trim) {
         if line.starts_with("#[test]") || line.contains("::test]") || line.contains("::test(") {

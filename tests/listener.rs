@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{name, pair_on, read_all, timed, watchdog};
-use npipe::{ConnectOptions, ListenOptions, PipeListener, PipeName, PipeStream, Security};
+use npipe::{ConnectOptions, ListenOptions, PipeListener, PipeStream, Security};
 
 #[test]
 fn a_deadline_ends_an_accept_and_the_next_one_can_succeed() {
@@ -94,6 +94,7 @@ fn where_there_are_no_messages_it_is_told() {
 #[cfg(unix)]
 mod unix {
     use super::*;
+    use npipe::PipeName;
     use std::fs;
     use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;

@@ -1,6 +1,6 @@
 //! Futures that are dropped at every point: nothing is lost, doubled or out of order by it.
 
-#![cfg(all(feature = "tokio", unix))]
+#![cfg(feature = "tokio")]
 
 mod common;
 

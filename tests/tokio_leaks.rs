@@ -1,6 +1,6 @@
 //! What a runtime leaves behind: nothing. Alone in its process, whose handles it counts.
 
-#![cfg(all(feature = "tokio", unix))]
+#![cfg(feature = "tokio")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! The async half and its runtimes: nothing blocks them, nothing outlives them, and they go at once.
 
-#![cfg(all(feature = "tokio", unix))]
+#![cfg(feature = "tokio")]
 
 mod common;
 

@@ -4,7 +4,7 @@
 mod common;
 
 mod half;
-#[cfg(all(feature = "tokio", unix))]
+#[cfg(feature = "tokio")]
 mod tasks;
 
 /// Makes three tests of each case: `case::blocking`, `case::current_thread`, `case::multi_thread`.
@@ -16,14 +16,14 @@ macro_rules! both {
                 super::$case(&crate::half::Blocking);
             }
 
-            #[cfg(all(feature = "tokio", unix))]
+            #[cfg(feature = "tokio")]
             #[test]
             fn current_thread() {
                 let [runtime, _] = crate::common::tasks::runtimes();
                 super::$case(&crate::tasks::Tasks::new(runtime));
             }
 
-            #[cfg(all(feature = "tokio", unix))]
+            #[cfg(feature = "tokio")]
             #[test]
             fn multi_thread() {
                 let [_, runtime] = crate::common::tasks::runtimes();

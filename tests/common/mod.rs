@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use npipe::{PipeListener, PipeStream};
 
-#[cfg(all(feature = "tokio", unix))]
+#[cfg(feature = "tokio")]
 pub mod tasks;
 
 /// A plain pipe name that nobody else has.
