@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{name, pair, pair_on, read_all, role, said, spawn_role, timed, watchdog};
+use common::{name, pair, pair_on, read_all, role, spawn_role, timed, watchdog};
 use npipe::{ConnectOptions, ListenOptions, PipeListener, PipeStream};
 use rustix::net::sockopt::{Timeout, socket_timeout};
 
@@ -107,6 +107,7 @@ fn peek_tells_that_the_end_is_next() {
 #[cfg(target_os = "linux")]
 mod strangers {
     use super::*;
+    use crate::common::said;
     use rustix::net::{AddressFamily, SendFlags, SocketType};
 
     /// A message pipe whose client sends what it likes.
