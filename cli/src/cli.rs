@@ -1,11 +1,12 @@
 //! What can be typed: the commands, and what is said of all of them. It knows every command, and none knows it.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
     ask, bench, connect, demo, doctor, info, list, listen, mux, relay, replay, shell, tap,
 };
 use crate::failure;
+use crate::manual;
 
 const TEMPLATE: &str = "\
 {name} {version}: {about}
@@ -63,6 +64,21 @@ pub enum Command {
     BenchServer(bench::BenchServer),
     Completions(shell::Completions),
     Man(shell::Man),
+    Help(shell::Help),
+}
+
+/// All that can be typed, and all that is said of it.
+pub fn command_line() -> clap::Command {
+    manual::in_full(Cli::command())
+}
+
+impl Cli {
+    /// What was typed.
+    pub fn typed() -> Result<Cli, clap::Error> {
+        let mut whole = command_line();
+        let matches = whole.try_get_matches_from_mut(std::env::args_os())?;
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut whole))
+    }
 }
 
 impl Command {
@@ -82,8 +98,9 @@ impl Command {
             Command::Bench(bench) => bench.run(),
             Command::BenchServer(server) => server.run(),
             // These print the whole command line in some form.
-            Command::Completions(completions) => completions.run(Cli::command()),
-            Command::Man(man) => man.run(Cli::command()),
+            Command::Completions(completions) => completions.run(),
+            Command::Help(help) => help.run(command_line()),
+            Command::Man(man) => man.run(command_line()),
         }
     }
 }

@@ -17,6 +17,7 @@ mod door;
 mod end;
 mod failure;
 mod look;
+mod manual;
 mod mux;
 mod options;
 mod program;
@@ -35,11 +36,12 @@ mod transfer;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand as MISSING;
 
 fn main() -> ExitCode {
-    let typed = match cli::Cli::try_parse() {
+    // A shell asks what a word may become: then this answers, and ends.
+    clap_complete::CompleteEnv::with_factory(cli::command_line).complete();
+    let typed = match cli::Cli::typed() {
         Ok(typed) => typed,
         // No command at all is answered with all of them.
         Err(error) if error.use_stderr() && error.kind() != MISSING => {

@@ -17,8 +17,8 @@ const EXAMPLES: &str = r"Examples:
   ssh -o ProxyCommand='npipe connect ssh-over-pipe' host
   npipe connect --raw com1             Hyper-V, VMware, QEMU; Ctrl-] leaves
 
-stdin's end is passed on where the pipe has a half close; the server's end is
-the end. Nothing that was sent or received is lost.";
+At the end of stdin the write side is closed, if the pipe allows it; npipe exits
+when the server closes. Nothing that was sent or received is lost.";
 
 /// Connect stdin and stdout to a pipe
 #[derive(Debug, Args)]

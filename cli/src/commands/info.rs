@@ -96,7 +96,7 @@ impl Info {
         print(shown)?;
         if !self.connect && known.state != "not-a-socket" {
             say::note(
-                "more is to be seen by connecting, which takes an instance: say --connect if that may be",
+                "connecting shows more, and takes an instance for a moment: add --connect for that",
             );
         }
         Ok(())

@@ -18,9 +18,9 @@ pub struct Dial {
     #[arg(long)]
     pub wait: bool,
 
-    /// How far it acts as you: anonymous to delegation
+    /// What the server may do as you, anonymous to delegation
     #[arg(long, value_name = "LEVEL", default_value = "identification", value_parser = impersonation)]
-    #[arg(hide_default_value = true)]
+    #[arg(hide_default_value = true, hide_short_help = true)]
     pub impersonation: ImpersonationLevel,
 
     /// Refuse others: current-user, a name, a UID, a SID

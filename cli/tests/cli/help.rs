@@ -23,6 +23,7 @@ const COMMANDS: &[&str] = &[
     "bench",
     "completions",
     "man",
+    "help",
 ];
 
 #[test]
@@ -62,9 +63,32 @@ fn the_main_help_is_there_without_asking() {
     let _watchdog = watchdog();
     let bare = run(&[]);
     assert_eq!(bare.code, Some(2));
-    assert_eq!(bare.stderr, run(&["--help"]).done().text());
+    assert_eq!(bare.stderr, run(&["-h"]).done().text());
     let lines = bare.stderr.lines().count();
     assert!(lines <= 24, "{lines} lines");
+}
+
+#[test]
+fn help_in_full_has_all_that_the_short_one_has_and_more() {
+    let _watchdog = watchdog();
+    for command in COMMANDS.iter().filter(|command| !command.is_empty()) {
+        let short = run(&[command, "-h"]).done();
+        let long = run(&[command, "--help"]).done();
+        let options = |text: &str| {
+            let words = text.split([' ', ',', '\n', '[', '=', ':', '.', ';', ')']);
+            let options = words.filter(|word| word.starts_with("--"));
+            options.map(str::to_owned).collect::<Vec<_>>()
+        };
+        for option in options(short.text()) {
+            assert!(long.text().contains(&option), "{command} lacks {option}");
+        }
+        for heading in ["Exit status:", "Environment:", "Files:"] {
+            assert!(long.text().contains(heading), "{command} lacks {heading}");
+        }
+        assert_eq!(run(&["help", command]).done().text(), long.text());
+    }
+    assert_eq!(run(&["help"]).done().text(), run(&["--help"]).done().text());
+    assert_eq!(run(&["help", "nothing"]).code, Some(2));
 }
 
 #[cfg(target_os = "linux")]
