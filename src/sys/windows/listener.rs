@@ -284,20 +284,24 @@ impl Operation for Accept<'_> {
             if queue.phase() != Phase::Open {
                 return Poll::Pending; // the lane will say so
             }
-            let (filled, clients_can_come) = queue.refill(self.slots);
-            match queue.port().get(Some(Instant::now())) {
-                Ok(Packet::Completion(key, overlapped, listened)) => {
-                    queue.arrived(key, overlapped, listened);
+            // All that have come, so that as many others are put up at once.
+            let mut came = false;
+            loop {
+                match queue.port().get(Some(Instant::now()))? {
+                    Packet::Completion(key, overlapped, listened) => {
+                        came |= queue.arrived(key, overlapped, listened);
+                    }
+                    Packet::Wake => {}
+                    Packet::Nothing => break,
                 }
-                Ok(Packet::Wake) => {}
-                Ok(Packet::Nothing) => {
-                    return match filled {
-                        Err(error) if !clients_can_come => Poll::Ready(Err(error)),
-                        _ => Poll::Pending,
-                    };
-                }
-                Err(error) => return Poll::Ready(Err(error)),
             }
+            if came {
+                continue;
+            }
+            return match queue.refill(self.slots) {
+                (Err(error), false) => Poll::Ready(Err(error)),
+                _ => Poll::Pending,
+            };
         }
     }
 

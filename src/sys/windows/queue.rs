@@ -23,6 +23,9 @@ use super::aside;
 use super::os::{self, AsOurselves, Instance, Key, Listening, Overlapped, Port};
 use crate::slots::Slots;
 
+/// How many clients may have come and not been accepted, in backlogs.
+const AHEAD: usize = 4;
+
 pub(super) struct Queue {
     port: Arc<Port>,
     /// Whoever uses the queue reads the port; else somebody else does.
@@ -158,10 +161,9 @@ impl Queue {
         self.replenish(&mut state, slots)
     }
 
-    /// One more instance.
-    fn make(&self, state: &State, as_ourselves: &AsOurselves) -> io::Result<OwnedHandle> {
-        let ours = state.waiting() + state.spent.len() + self.open.load(Ordering::SeqCst);
-        if ours > 0 || state.beside {
+    /// One more instance, of a name that has `ours` already.
+    fn make(&self, ours: usize, as_ourselves: &AsOurselves) -> io::Result<OwnedHandle> {
+        if ours > 0 {
             match self.making.create(as_ourselves, false) {
                 Err(error) if os::code(&error) == ERROR_FILE_NOT_FOUND => {}
                 made => return made,
@@ -208,18 +210,37 @@ impl Queue {
         }
     }
 
-    /// Puts up as many instances as the backlog asks for and the slots allow.
+    /// Puts up as many instances as the backlog asks for and the slots allow: first all are made, then all wait for clients.
+    /// Each that begins to wait wakes all clients that found none, and they had better find several.
     fn replenish(&self, state: &mut State, slots: &Slots) -> io::Result<()> {
-        let wanted = self.backlog.min(slots.free());
-        if state.phase == Phase::Open && state.waiting() < wanted {
-            let as_ourselves = AsOurselves::begin()?;
-            while state.waiting() < wanted {
-                let handle = self.make(state, &as_ourselves)?;
-                self.put_up(state, handle)?;
+        let most = self.backlog.saturating_mul(AHEAD).min(slots.free());
+        let room = most.saturating_sub(state.waiting());
+        let wanted = self.backlog.saturating_sub(state.pending.len()).min(room);
+        if state.phase != Phase::Open || wanted == 0 {
+            state.spent.clear();
+            return Ok(());
+        }
+        let before = state.waiting()
+            + state.spent.len()
+            + self.open.load(Ordering::SeqCst)
+            + usize::from(state.beside);
+        let as_ourselves = AsOurselves::begin()?;
+        let mut made = Vec::with_capacity(wanted);
+        let mut failed = Ok(());
+        while failed.is_ok() && made.len() < wanted {
+            match self.make(before + made.len(), &as_ourselves) {
+                Ok(handle) => made.push(handle),
+                Err(error) => failed = Err(error),
             }
         }
-        state.spent.clear();
-        Ok(())
+        for handle in made {
+            let up = self.put_up(state, handle);
+            failed = failed.and(up);
+        }
+        if failed.is_ok() {
+            state.spent.clear();
+        }
+        failed
     }
 
     /// Puts up what is missing. Whether a client can still come, where that fails.
@@ -237,8 +258,11 @@ impl Queue {
         }
         let came = state.ready.pop_front()?;
         slots.take();
-        // If it cannot be made now, the next accept will try again.
-        let _ = self.replenish(&mut state, slots);
+        // While clients come faster than they are accepted, several at a time.
+        if state.ready.is_empty() || state.pending.len() <= self.backlog / 2 {
+            // If it cannot be made now, the next accept will try again.
+            let _ = self.replenish(&mut state, slots);
+        }
         Some(came)
     }
 
