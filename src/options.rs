@@ -162,7 +162,8 @@ impl ListenOptions {
 
     /// How many clients may connect ahead of `accept`. 0 is refused by `bind`.
     ///
-    /// Windows: so many instances are kept ready (default 32, at most 1024). Unix: the length of the kernel's queue (default: the
+    /// Windows: so many instances are kept ready (default 32, at most 1024); while clients come faster than they are accepted,
+    /// up to four times as many may have come. Unix: the length of the kernel's queue (default: the
     /// longest that it allows, since a .NET client that meets a full queue hangs past its own timeout).
     pub fn backlog(mut self, clients: u32) -> ListenOptions {
         self.backlog = Some(clients);
