@@ -31,7 +31,8 @@ fn a_formatted_line_is_one_message() {
     writeln!(&client, "hello {who}, {times} times").unwrap();
     write!(client, "{}{}", 1, 2).unwrap();
     writeln!(client, "{long} {who}").unwrap();
-    write!(client, "{}", "").unwrap();
+    let nothing = "";
+    write!(client, "{nothing}").unwrap();
     writeln!(client, "plain").unwrap();
     drop(client);
     let mut got = Vec::new();

@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 
 use crate::place::Place;
 use crate::process;
-use crate::ui;
 
 /// No single step takes longer on a slow line.
 const STEP_LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -28,6 +27,7 @@ impl<'a> Lab<'a> {
         let lock = File::create(place.lab.join("lock"))?;
         #[cfg(unix)]
         {
+            use crate::ui;
             use rustix::fs::{FlockOperation, flock};
             if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
                 ui::say("another chore is setting up this checkout: waiting for it");
