@@ -7,7 +7,6 @@
 
 mod blocking;
 mod tally;
-#[cfg(unix)]
 mod tasks;
 
 use std::process::ExitCode;
@@ -42,19 +41,16 @@ fn main() -> ExitCode {
             count / 100,
             blocking::rebinds,
         ),
-        #[cfg(unix)]
         (
             "clients that write and leave, of tokio",
             count / 4,
             tasks::leave,
         ),
-        #[cfg(unix)]
         (
             "streams written to and dropped, of tokio",
             count / 4,
             tasks::dropped,
         ),
-        #[cfg(unix)]
         (
             "closes against accepts, of tokio",
             count / 40,
