@@ -150,10 +150,8 @@ fn is_here(subject: &str) -> bool {
     match subject.split('@').next().unwrap_or(subject) {
         "std" => cfg!(unix),
         "packets" => cfg!(target_os = "linux"),
-        "npipe-tokio" => cfg!(unix),
         // Where a runtime of several threads has its I/O elsewhere than its tasks.
-        "npipe-tokio+several" => false,
-        "tokio+several" => cfg!(windows),
+        "npipe-tokio+several" | "tokio+several" => cfg!(windows),
         "bare" | "bare-overlapped" => cfg!(windows),
         _ if subject.contains("messages") || subject.contains("parts") => {
             cfg!(any(windows, target_os = "linux"))

@@ -4,7 +4,6 @@
 mod bare;
 mod interprocess;
 mod ours;
-#[cfg(unix)]
 mod ours_async;
 #[cfg(target_os = "linux")]
 mod packets;
@@ -40,7 +39,6 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
     }
     match name {
         "npipe" => blocking(&ours, half, address),
-        #[cfg(unix)]
         "npipe-tokio" => awaited(ours_async::Async, several, half, address),
         "interprocess" => blocking(&interprocess::Blocking, half, address),
         "interprocess-tokio" => awaited(interprocess::Async, several, half, address),
