@@ -154,31 +154,30 @@ impl ForeignRead {
 
 #[test]
 fn packets_of_a_handle_that_was_a_stream_once_are_no_clients() {
-    const CLIENTS: usize = 4;
     let _watchdog = watchdog(120);
     for _ in 0..20 {
-        let listener = ListenOptions::new().backlog(2).bind(name("stale")).unwrap();
-        let mut accepted = 0;
-        let mut handles = Vec::new();
-        for _ in 0..CLIENTS {
-            let (server, mut client) = pair_on(&listener);
-            accepted += 1;
-            let handle = OwnedHandle::try_from(server).unwrap();
-            // Many OVERLAPPEDs that are freed, so that the listener's next ones have their addresses.
-            let reads: Vec<_> = (0..8).map(|_| ForeignRead::start(&handle)).collect();
-            client.write_all(&[b'x'; 8]).unwrap();
-            for read in reads {
-                read.finish(&handle);
-            }
-            handles.push((handle, client));
-        }
-        listener
-            .set_deadline(Some(Instant::now() + Duration::from_millis(100)))
+        let listener = ListenOptions::new()
+            .max_instances(3)
+            .bind(name("stale"))
             .unwrap();
-        while listener.accept().is_ok() {
-            accepted += 1;
+        let (server, mut client) = pair_on(&listener);
+        let (other, _other_client) = pair_on(&listener);
+        let handle = OwnedHandle::try_from(server).unwrap();
+        // Many OVERLAPPEDs that are freed while their packets are still in the port,
+        let reads: Vec<_> = (0..16).map(|_| ForeignRead::start(&handle)).collect();
+        client.write_all(&[b'x'; 16]).unwrap();
+        for read in reads {
+            read.finish(&handle);
         }
-        assert_eq!(accepted, CLIENTS);
+        // and an instance that is put up now, whose own OVERLAPPED may well be where one of them was.
+        drop(other);
+        listener
+            .set_deadline(Some(Instant::now() + Duration::from_millis(50)))
+            .unwrap();
+        let error = listener.accept().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        listener.set_deadline(None).unwrap();
+        pair_on(&listener);
     }
 }
 
