@@ -33,7 +33,7 @@ impl Escape {
             [b'^', key] if matches!(key.to_ascii_uppercase(), b'@'..=b'_') => {
                 Ok(Escape(Some(key.to_ascii_uppercase() & 0x1f)))
             }
-            [key] if key.is_ascii_graphic() => Ok(Escape(Some(*key))),
+            [key] if key.is_ascii_graphic() && *key != b'^' => Ok(Escape(Some(*key))),
             _ => Err("give a key, as in ^] or ^A, or none".into()),
         }
     }

@@ -25,9 +25,9 @@ const EXAMPLES: &str = r"Examples:
 
 A program gets its client as stdin and stdout; --exec takes all that follows it.";
 
-/// The descriptors of a client, and of its program.
+/// The descriptors of a client, and of its program: as it starts, while it runs, until its end has been seen.
 const PIPE: usize = 2;
-const PROGRAM: usize = 3;
+const PROGRAM: usize = 8;
 
 /// Serve a pipe: to stdio, an echo, or a program per client
 #[derive(Debug, Args)]

@@ -67,8 +67,10 @@ struct Background {
     ready_file: Option<PathBuf>,
 }
 
-/// Of a client and the server that it wants: each a socket and what wakes it, or a program; and what one is waited for with.
-const DESCRIPTORS: usize = 6;
+/// The descriptors of a client and of the server that it wants: a socket each and what wakes it, and what one is waited for
+/// with; or a program, as it starts, while it runs, until its end has been seen.
+const SOCKETS: usize = 6;
+const PROGRAM: usize = 10;
 
 /// Whoever wants to see what passes, connection by connection.
 pub trait Watches: Send + Sync {
@@ -197,7 +199,11 @@ impl Copier {
             let stdio = self.relay.dial(&self.relay.to, None)?;
             return self.copy(client, stdio, 1)?.into_result();
         }
-        door.serve(Patience(None), DESCRIPTORS, move |client, number| {
+        let descriptors = match self.relay.to {
+            Address::Exec(_) => PROGRAM,
+            _ => SOCKETS,
+        };
+        door.serve(Patience(None), descriptors, move |client, number| {
             self.client(client, number);
         })
     }

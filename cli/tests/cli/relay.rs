@@ -607,6 +607,7 @@ fn out_of_descriptors_nobody_is_cut_off() {
         (41, &["listen", "--echo", "NAME"]),
         (50, &["relay", "NAME", "ECHO"]),
         (60, &["listen", "NAME", "--exec", "cat"]),
+        (60, &["relay", "NAME", "exec:cat"]),
     ] {
         let name = name("few");
         let args: Vec<_> = args
