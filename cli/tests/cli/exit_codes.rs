@@ -17,6 +17,87 @@ fn fails(args: &[&str], code: i32, parts: &[&str]) {
     assert!(line.starts_with("npipe: "), "{line}");
 }
 
+/// CLI.md's table: 0 done; 1 an I/O failure; 2 wrong usage; 3 no such pipe; 4 timed out; 5 not allowed, or not the expected
+/// server; 6 the name is taken. Each of the commands that can end so does, with one line and nothing on stdout.
+#[test]
+fn each_code_of_each_command() {
+    let _watchdog = watchdog();
+    let (absent, taken, closes) = (name("absent"), name("taken"), name("closes"));
+    let _taken = PipeListener::bind(&taken).unwrap();
+    let _closes = server(&closes, 3, drop);
+    let other = if cfg!(unix) { "54321" } else { "S-1-5-19" };
+    let nowhere = "exec:no-such-program-anywhere";
+    let table: &[(i32, &[&str])] = &[
+        (0, &["connect", &closes]),
+        (0, &["relay", "stdio", &closes]),
+        (0, &["list", "no pipe has this in its name"]),
+        (0, &["doctor", "--no-connect", &taken]),
+        (0, &["info", &taken]),
+        (0, &["help", "connect"]),
+        (0, &["man", "connect"]),
+        (1, &["relay", "stdio", nowhere]),
+        (1, &["connect", nowhere]),
+        (1, &["ask", nowhere, "text"]),
+        (1, &["ask", &closes, "text"]),
+        (2, &["connect"]),
+        (2, &["connect", "stdio"]),
+        (2, &["ask", "stdio"]),
+        (2, &["listen", "tcp:127.0.0.1:80"]),
+        (2, &["listen", "--security", "me", &absent]),
+        (2, &["relay", &absent, &absent]),
+        (2, &["relay", "wrd:x", &absent]),
+        (2, &["tap", "stdio", &absent]),
+        (2, &["info", "anonymous"]),
+        (2, &["list", "--frobnicate"]),
+        (2, &["bench", "--time", "0"]),
+        (2, &["demo", "--as", "both"]),
+        (2, &["help", "frobnicate"]),
+        (2, &["man", "frobnicate"]),
+        (2, &["completions", "csh"]),
+        (3, &["connect", &absent]),
+        (3, &["ask", &absent, "text"]),
+        (3, &["relay", "stdio", &absent]),
+        (3, &["relay", "exec:no-such-program-anywhere", &absent]),
+        (3, &["info", &absent]),
+        (3, &["info", "--connect", &absent]),
+        (3, &["bench", &absent]),
+        (4, &["connect", "--wait", "--timeout", "100ms", &absent]),
+        (4, &["ask", "--wait", "--timeout", "100ms", &absent, "text"]),
+        (
+            4,
+            &["relay", "--wait", "--timeout", "100ms", "stdio", &absent],
+        ),
+        (4, &["listen", "-q", "--timeout", "100ms", &absent]),
+        (
+            4,
+            &["listen", "-q", "--echo", "--timeout", "100ms", &absent],
+        ),
+        (5, &["connect", "--expect-server", other, &taken]),
+        (5, &["ask", "--expect-server", other, &taken, "text"]),
+        (5, &["relay", "--expect-server", other, "stdio", &taken]),
+        (5, &["info", "--connect", "--expect-server", other, &taken]),
+        (6, &["listen", &taken]),
+        (6, &["listen", "--echo", &taken]),
+        (6, &["relay", &taken, &absent]),
+        (6, &["tap", &taken, &absent]),
+        (6, &["demo", &taken]),
+    ];
+    for (code, args) in table {
+        let ended = run(args);
+        assert_eq!(ended.code, Some(*code), "{args:?}: {ended:?}");
+        if *code == 0 {
+            continue;
+        }
+        // What bench has measured until then, and what was written before the other side closed, is data.
+        if args[0] != "bench" {
+            assert_eq!(ended.text(), "", "stdout carries data alone: {args:?}");
+        }
+        let line = ended.stderr.trim_end();
+        assert_eq!(line.lines().count(), 1, "{args:?}: {line}");
+        assert!(line.starts_with("npipe: "), "{args:?}: {line}");
+    }
+}
+
 #[test]
 fn wrong_usage_is_2() {
     let _watchdog = watchdog();
