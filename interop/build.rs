@@ -4,36 +4,10 @@
 mod find;
 
 fn main() {
-    println!(
-        "cargo::rustc-check-cfg=cfg(dotnet, go, node, node_modules, python, curl, neovim, mpv, ssh_agent, gpg_agent, root, strace, userns)"
-    );
+    println!("cargo::rustc-check-cfg=cfg(root, strace, userns)");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/find.rs");
-    // What is found here by looking at this machine says nothing about another one.
-    let same_machine = std::env::var("HOST") == std::env::var("TARGET");
-    for (peer, variables, is_here) in [
-        ("dotnet", &find::DOTNET[..], find::dotnet().is_some()),
-        ("go", &[find::GO], find::go().is_some()),
-        ("node", &[find::NODE], find::node().is_some()),
-        (
-            "node_modules",
-            &[find::NODE_MODULES],
-            find::node().is_some() && find::node_modules().is_some(),
-        ),
-        ("python", &[find::PYTHON], find::python().is_some()),
-        ("curl", &[find::CURL], find::curl().is_some()),
-        ("neovim", &[find::NEOVIM], find::neovim().is_some()),
-        ("mpv", &[find::MPV], find::mpv().is_some()),
-        ("ssh_agent", &[find::SSH_AGENT], find::ssh_agent().is_some()),
-        ("gpg_agent", &[find::GPG_AGENT], find::gpg_agent().is_some()),
-    ] {
-        for name in variables {
-            println!("cargo::rerun-if-env-changed={name}");
-        }
-        if std::env::var_os(variables[0]).is_some() || same_machine && is_here {
-            println!("cargo::rustc-cfg={peer}");
-        }
-    }
+    find::mark();
     if is_root() {
         println!("cargo::rustc-cfg=root");
     }

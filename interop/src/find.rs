@@ -104,6 +104,38 @@ pub fn python() -> Option<PathBuf> {
     said(PYTHON).or_else(|| program("python3"))
 }
 
+/// Tells cargo which peers are here: a build script's part, so that a test which needs one that is not is marked as ignored.
+pub fn mark() {
+    println!(
+        "cargo::rustc-check-cfg=cfg(dotnet, go, node, node_modules, python, curl, neovim, mpv, ssh_agent, gpg_agent)"
+    );
+    // What is found here by looking at this machine says nothing about another one.
+    let same_machine = std::env::var("HOST") == std::env::var("TARGET");
+    for (peer, variables, is_here) in [
+        ("dotnet", &DOTNET[..], dotnet().is_some()),
+        ("go", &[GO], go().is_some()),
+        ("node", &[NODE], node().is_some()),
+        (
+            "node_modules",
+            &[NODE_MODULES],
+            node().is_some() && node_modules().is_some(),
+        ),
+        ("python", &[PYTHON], python().is_some()),
+        ("curl", &[CURL], curl().is_some()),
+        ("neovim", &[NEOVIM], neovim().is_some()),
+        ("mpv", &[MPV], mpv().is_some()),
+        ("ssh_agent", &[SSH_AGENT], ssh_agent().is_some()),
+        ("gpg_agent", &[GPG_AGENT], gpg_agent().is_some()),
+    ] {
+        for name in variables {
+            println!("cargo::rerun-if-env-changed={name}");
+        }
+        if std::env::var_os(variables[0]).is_some() || same_machine && is_here {
+            println!("cargo::rustc-cfg={peer}");
+        }
+    }
+}
+
 fn said(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).map(PathBuf::from)
 }

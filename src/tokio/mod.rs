@@ -40,13 +40,26 @@
 //!
 //! What said `Ok` arrives, even if the stream is dropped at once, and the runtime with it.
 
+#[cfg(feature = "axum")]
+mod axum;
 mod connect;
+#[cfg(feature = "hyper-util")]
+mod hyper;
 mod inner;
 mod listener;
 mod message;
+#[cfg(any(feature = "axum", feature = "tonic"))]
+mod peer;
 mod split;
 mod stream;
+#[cfg(feature = "tonic")]
+mod tonic;
+
+#[cfg(feature = "hyper-util")]
+pub use hyper::PipeConnector;
 
 pub use listener::{Incoming, PipeListener};
+#[cfg(any(feature = "axum", feature = "tonic"))]
+pub use peer::Peer;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::PipeStream;
