@@ -49,7 +49,10 @@ impl Address {
         };
         let rest = rest(text, word);
         match word.to_ascii_lowercase().as_str() {
-            "pipe" => non_empty(rest, "a pipe's name, as in pipe:mypipe").map(Address::Pipe),
+            "pipe" => {
+                let name = non_empty(rest, "a pipe's name, as in pipe:mypipe")?;
+                bare(&name).map(Address::Pipe)
+            }
             "npipe" => Ok(Address::Pipe(text.to_owned())),
             "unix" => unix(rest),
             "tcp" => tcp(rest.to_str().unwrap_or_default()),

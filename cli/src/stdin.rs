@@ -29,6 +29,20 @@ pub fn read(buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// All there is, to its end.
+pub fn read_to_end() -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut part = vec![0; BUFFER];
+    loop {
+        match read(&mut part) {
+            Ok(0) => return Ok(all),
+            Ok(length) => all.extend_from_slice(&part[..length]),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// Appends what is one message by `framing`, without what ends it. None is the end.
 pub fn next(framing: Option<Framing>, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
     let end = match framing {

@@ -1,7 +1,7 @@
 //! `npipe ask NAME TEXT`: one request, one answer, and done.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -13,6 +13,7 @@ use crate::address::{Address, Errand};
 use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::options::{Carry, Dial, Patience, Ways};
+use crate::stdin;
 use crate::stdout::print;
 use crate::threads::STACK;
 
@@ -134,11 +135,7 @@ impl Ask {
             }
             return Ok(line);
         }
-        let mut request = Vec::new();
-        io::stdin()
-            .lock()
-            .read_to_end(&mut request)
-            .map_err(|e| Failure::io("read from stdin", &e))?;
+        let mut request = stdin::read_to_end().map_err(|e| Failure::io("read from stdin", &e))?;
         if messages && request.last() == Some(&b'\n') {
             // It is `echo`'s, or an editor's.
             request.pop();

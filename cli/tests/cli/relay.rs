@@ -717,3 +717,35 @@ fn systemd_is_told() {
     assert_eq!(&word[..length], b"READY=1");
     std::fs::remove_file(socket).unwrap();
 }
+
+/// `./x.sock` is found from here, wherever a path from the root is taken.
+#[cfg(unix)]
+#[test]
+fn relative_paths_lead_from_where_one_is() {
+    let _watchdog = watchdog();
+    let directory = std::env::temp_dir().join(name("relative"));
+    std::fs::create_dir_all(directory.join("inner")).unwrap();
+    let here = |args: &[&str], at: &str| {
+        let mut command = npipe(args);
+        command.current_dir(directory.join(at));
+        start_command(command)
+    };
+    let mut echo = here(&["listen", "--echo", "./x.sock"], "");
+    echo.wait_said("x.sock");
+    let mut relay = here(&["relay", "unix:front.sock", "../x.sock"], "inner");
+    relay.wait_said("inner/front.sock");
+    for (args, at) in [
+        (&["ask", "./x.sock", "hello"][..], ""),
+        (&["ask", "../x.sock", "hello"], "inner"),
+        (&["ask", "unix:front.sock", "hello"], "inner"),
+        (&["ask", "pipe:./x.sock", "hello"], ""),
+    ] {
+        let ended = here(args, at).finish().done();
+        assert_eq!(ended.text(), "hello\n", "{args:?}");
+    }
+    for command in ["info", "doctor"] {
+        here(&[command, "./x.sock"], "").finish().done();
+    }
+    drop((echo, relay));
+    std::fs::remove_dir_all(directory).unwrap();
+}

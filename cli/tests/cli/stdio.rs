@@ -41,6 +41,21 @@ fn stdio_that_another_program_made_non_blocking_is_waited_for() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn ask_waits_for_non_blocking_stdin_too() {
+    let _watchdog = watchdog();
+    let name = name("non-blocking-ask");
+    let (_echo, _) = serve(&["listen", "--echo", &name]);
+    let (mut child, stdin, mut stdout) = wired(&["ask", &name], true);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    (&stdin).write_all(b"a line\n").unwrap();
+    stdin.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stdout.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "a line\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn messages_from_non_blocking_stdin_stay_whole() {
