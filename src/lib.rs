@@ -106,6 +106,10 @@ struct ReadmeDoctests;
 #[cfg(doctest)]
 struct FromGoWinioDoctests;
 
+#[doc = include_str!("../docs/async.md")]
+#[cfg(all(doctest, feature = "tokio"))]
+struct AsyncDoctests;
+
 #[doc = include_str!("../docs/from-dotnet.md")]
 #[cfg(doctest)]
 struct FromDotnetDoctests;
