@@ -200,10 +200,11 @@ mod table {
     use std::sync::{Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
-    /// Those that a process holds, from whom and to whom, as read then.
-    static HELD: Mutex<Option<(Instant, Pairs)>> = Mutex::new(None);
+    /// The addresses of those that a process holds, as read then. (Where packets are redirected the other side's socket has
+    /// another goal than ours has an address, and so goals are not looked at.)
+    static HELD: Mutex<Option<(Instant, Held)>> = Mutex::new(None);
 
-    type Pairs = HashSet<(SocketAddr, SocketAddr)>;
+    type Held = HashSet<SocketAddr>;
 
     /// That a socket is held is believed for so long: any number of connections may ask.
     const FRESH: Duration = Duration::from_millis(250);
@@ -217,7 +218,7 @@ mod table {
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         let known = held
             .as_ref()
-            .is_some_and(|(read, held)| read.elapsed() < FRESH && held.contains(&(peer, ours)));
+            .is_some_and(|(read, held)| read.elapsed() < FRESH && held.contains(&peer));
         if known {
             return false;
         }
@@ -225,7 +226,8 @@ mod table {
             return false;
         };
         let (_, now) = held.insert((Instant::now(), now));
-        !now.contains(&(peer, ours))
+        // A list that lacks our own is none to go by.
+        now.contains(&ours) && !now.contains(&peer)
     }
 
     /// An IPv4 address as it is, however a socket of both kinds writes it.
@@ -233,7 +235,7 @@ mod table {
         SocketAddr::new(address.ip().to_canonical(), address.port())
     }
 
-    fn read() -> Option<Pairs> {
+    fn read() -> Option<Held> {
         let four = fs::read_to_string("/proc/net/tcp").ok()?;
         // There is none where the system has no IPv6.
         let six = fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
@@ -242,10 +244,10 @@ mod table {
 
     /// A line: number, local and remote address, state, queues, timer, retransmissions, user, timeout, inode. That is 0
     /// once its process has closed it.
-    fn held(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    fn held(line: &str) -> Option<SocketAddr> {
         let mut words = line.split_ascii_whitespace().skip(1);
-        let (local, remote) = (address(words.next()?)?, address(words.next()?)?);
-        (words.nth(6)? != "0").then_some((plain(local), plain(remote)))
+        let local = address(words.next()?)?;
+        (words.nth(7)? != "0").then_some(plain(local))
     }
 
     /// Words of four bytes as this machine reads them, then the port.
@@ -276,9 +278,7 @@ mod table {
                     "   1: 0100007F:0CEA 0100007F:BDAE 01 00000000:00000000 00:00000000 00000000  1000        0 {inode} 1"
                 )
             };
-            let pair = ("127.0.0.1:3306", "127.0.0.1:48558");
-            let pair = (pair.0.parse().unwrap(), pair.1.parse().unwrap());
-            assert_eq!(held(&line(4711)), Some(pair));
+            assert_eq!(held(&line(4711)), Some("127.0.0.1:3306".parse().unwrap()));
             assert_eq!(held(&line(0)), None);
             assert_eq!(held("  sl  local_address rem_address   st"), None);
             assert_eq!(
