@@ -166,7 +166,7 @@ impl Mux {
             .map_err(|e| Failure::io("start a thread", &e))?;
         door.serve(Patience(None), DESCRIPTORS, move |client, number| {
             let run = || {
-                let far = session.open(client.has_messages())?;
+                let far = session.open(client.has_messages(), || client.has_left())?;
                 couple(client, End::Mux(far), terms, None)
             };
             match run() {

@@ -16,6 +16,9 @@ use super::park::Park;
 /// The library's own limit for a message, unless it is told another.
 const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;
 
+/// How often one that waits for a server looks whether its client is still there.
+const LOOK: Duration = Duration::from_millis(200);
+
 #[derive(Debug)]
 pub struct Channel {
     stream: Mutex<yamux::Stream>,
@@ -106,23 +109,34 @@ impl Channel {
     }
 
     /// Says that a client is here, and waits for what the other end's dialling comes to: None, or why not, with an exit
-    /// code.
-    pub(super) fn open(&mut self, messages: bool) -> io::Result<Option<(u8, String)>> {
+    /// code. `has_left` is asked now and then, and ends it.
+    pub(super) fn open(
+        &mut self,
+        messages: bool,
+        has_left: impl Fn() -> bool,
+    ) -> io::Result<Option<(u8, String)>> {
         self.put(Kind::Open, &[u8::from(messages)])?;
+        self.set_patience(Some(LOOK));
         let mut bytes = Vec::new();
         loop {
-            bytes.clear();
-            match self.whole(&mut bytes)? {
-                Kind::Seen => {}
-                Kind::Opened => {
+            match self.whole(&mut bytes) {
+                Ok(Kind::Seen) => bytes.clear(),
+                Ok(Kind::Opened) => {
+                    self.set_patience(None);
                     self.messages = bytes.first() == Some(&1);
                     return Ok(None);
                 }
-                Kind::Failed => {
+                Ok(Kind::Failed) => {
                     let (code, line) = bytes.split_first().ok_or_else(nonsense)?;
                     return Ok(Some((*code, String::from_utf8_lossy(line).into_owned())));
                 }
-                _ => return Err(nonsense()),
+                Ok(_) => return Err(nonsense()),
+                Err(e) if e.kind() == ErrorKind::TimedOut => {
+                    if has_left() {
+                        return Err(ErrorKind::ConnectionAborted.into());
+                    }
+                }
+                Err(e) => return Err(e),
             }
         }
     }

@@ -59,12 +59,12 @@ impl Keeper {
         let _ = thread::Builder::new().spawn(start);
     }
 
-    /// Has the other end dial.
-    pub fn dial(&self, messages: bool) -> failure::Result<Channel> {
+    /// Has the other end dial, for as long as the client has not left.
+    pub fn dial(&self, messages: bool, has_left: impl Fn() -> bool) -> failure::Result<Channel> {
         let session = self.0.session()?;
-        match session.open(messages) {
+        match session.open(messages, &has_left) {
             // It has died meanwhile, and this client is the next one.
-            Err(_) if !session.is_open() => self.0.session()?.open(messages),
+            Err(_) if !session.is_open() => self.0.session()?.open(messages, has_left),
             opened => opened,
         }
     }

@@ -1,7 +1,7 @@
 //! A program at work: three threads, however many connections there are. One reads what it writes; the others do what is
 //! left over of writing and of the multiplexer's work.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,8 +101,8 @@ impl Session {
         self.engine.wait_end();
     }
 
-    /// Has the other end dial, for a client whose pipe has messages or not.
-    pub fn open(&self, messages: bool) -> failure::Result<Channel> {
+    /// Has the other end dial, for a client whose pipe has messages or not, and as long as it has not left.
+    pub fn open(&self, messages: bool, has_left: impl Fn() -> bool) -> failure::Result<Channel> {
         let gone = || {
             Failure::new(
                 failure::IO,
@@ -122,9 +122,11 @@ impl Session {
         self.engine.want(give);
         let stream = given.recv().map_err(|_| gone())?;
         let mut channel = Channel::new(stream, self.engine.clone(), Some(place));
-        match channel.open(messages) {
+        match channel.open(messages, has_left) {
             Ok(None) => Ok(channel),
             Ok(Some((code, line))) => Err(Failure::new(code, format!("{}: {line}", self.name))),
+            // There is nobody to tell.
+            Err(e) if e.kind() == ErrorKind::ConnectionAborted => Err(Failure::silent(failure::IO)),
             Err(_) if !self.is_open() => Err(gone()),
             Err(error) => Err(Failure::io(&self.name, &error)),
         }

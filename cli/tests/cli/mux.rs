@@ -226,6 +226,41 @@ fn a_server_that_is_not_there_is_told_with_its_reason() {
     say_and_hear(&connect(&front), "now");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_is_dialled_for_who_has_left() {
+    let _watchdog = watchdog();
+    let (front, behind) = (name("mux-left"), name("behind-mux-left"));
+    let to = format!("mux:\"{NPIPE}\" mux --wait {behind}");
+    let mut relay = start(&["relay", "-v", &front, &to]);
+    let id = relay.wait_said("mux: process ");
+    let id = id.split("process ").nth(1).unwrap();
+    let id = id.split(' ').next().unwrap().to_owned();
+    let threads = |id: &str| {
+        std::fs::read_dir(format!("/proc/{id}/task"))
+            .unwrap()
+            .count()
+    };
+    let clients: Vec<_> = (0..10).map(|_| connect(&front)).collect();
+    while threads(&id) < clients.len() {
+        std::thread::yield_now();
+    }
+    drop(clients);
+    for id in [id.as_str(), &relay.id().to_string()] {
+        while threads(id) >= 10 {
+            std::thread::yield_now();
+        }
+    }
+    let served = server(&behind, 1, |stream| {
+        let mut byte = [0; 1];
+        (&stream).read(&mut byte).unwrap();
+        byte
+    });
+    let client = connect(&front);
+    (&client).write_all(b"x").unwrap();
+    assert_eq!(served.join().unwrap(), [*b"x"]);
+}
+
 #[test]
 fn another_version_and_another_program_are_told() {
     let _watchdog = watchdog();
