@@ -53,6 +53,7 @@ both! {
     a_busy_server_is_timed_out
     the_default_timeout_is_two_seconds
     a_busy_server_that_gets_free_is_connected_to
+    whoever_waits_for_an_instance_is_told_of_it
     a_cancel_ends_every_wait
     one_token_ends_many_waits
     a_listener_that_comes_and_goes_is_followed
@@ -192,6 +193,33 @@ fn a_busy_server_that_gets_free_is_connected_to(half: &dyn Half) {
         }
         client.join().unwrap();
     });
+}
+
+/// A wait that nobody tells about ends at its timeout, and may then still connect: only the time shows it.
+fn whoever_waits_for_an_instance_is_told_of_it(half: &dyn Half) {
+    const ROUNDS: usize = 40;
+    let timeout = Duration::from_secs(40);
+    let _watchdog = watchdog(120);
+    let name = name("told");
+    let options = ListenOptions::new().max_instances(1).backlog(1);
+    let listener = half.listen(options, &name).unwrap();
+    let ((), took) = timed(|| {
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..ROUNDS {
+                        let options = ConnectOptions::new().timeout(timeout);
+                        let mut client = half.dial(options, &name).unwrap();
+                        client.write_all(b"here").unwrap();
+                    }
+                });
+            }
+            for _ in 0..2 * ROUNDS {
+                assert_eq!(read_all(&listener.accept().unwrap()).unwrap(), b"here");
+            }
+        });
+    });
+    assert!(took < timeout, "{took:?}");
 }
 
 fn a_cancel_ends_every_wait(half: &dyn Half) {

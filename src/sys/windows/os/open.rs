@@ -148,7 +148,8 @@ pub(crate) unsafe fn wait_instance(
             root.as_raw_handle(),
             (*overlapped).0.hEvent,
             None,
-            null(),
+            // What a completion port's packet carries: without it none is posted. (DeviceIoControl does the same.)
+            overlapped.cast(),
             overlapped.cast(),
             FSCTL_PIPE_WAIT,
             buffer.0.as_ptr().cast(),
