@@ -90,11 +90,11 @@ impl End {
     }
 
     fn read_bytes(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        // It grows with what comes: a thousand clients that do nothing take next to nothing.
+        // It grows with what comes: a thousand clients that do nothing cost little.
         if buffer.len() < LEAST {
             buffer.resize(LEAST, 0);
         }
-        let length = match self {
+        let mut length = match self {
             End::Pipe(stream) => { stream }.read(buffer)?,
             End::Tcp(stream) => { stream }.read(buffer)?,
             End::Program(program) => program.read(buffer)?,
@@ -105,8 +105,13 @@ impl End {
             },
         };
         if length == buffer.len() && length < BUFFER {
-            // What has been read stays at its front.
-            buffer.resize((length * 4).min(BUFFER), 0);
+            buffer.resize(BUFFER, 0);
+            // What was written as a whole is read as one, as far as it has come. A failure comes again at the next read.
+            if let End::Pipe(stream) = self {
+                if stream.peek().is_ok_and(|next| next.available > 0) {
+                    length += { stream }.read(&mut buffer[length..]).unwrap_or(0);
+                }
+            }
         }
         Ok(Some(length).filter(|&length| length > 0))
     }
