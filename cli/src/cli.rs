@@ -1,6 +1,7 @@
 //! What can be typed: the commands, and what is said of all of them. It knows every command, and none knows it.
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     ask, bench, connect, demo, doctor, info, list, listen, mux, relay, replay, shell, tap,
@@ -75,9 +76,14 @@ pub fn command_line() -> clap::Command {
 impl Cli {
     /// What was typed.
     pub fn typed() -> Result<Cli, clap::Error> {
-        let mut whole = command_line();
-        let matches = whole.try_get_matches_from_mut(std::env::args_os())?;
-        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut whole))
+        Cli::try_parse().map_err(|error| match error.kind() {
+            // What is said in full is made when it is wanted, which is seldom.
+            DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand => command_line()
+                .try_get_matches_from(std::env::args_os())
+                .err()
+                .unwrap_or(error),
+            _ => error,
+        })
     }
 }
 
