@@ -15,6 +15,19 @@ use npipe::{CancelToken, ConnectOptions, PipeError, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_stream::StreamExt;
 
+#[test]
+fn types_can_be_shared_between_tasks() {
+    fn shared<T: Send + Sync + Unpin + std::fmt::Debug>() {}
+    fn sent(_: impl Send) {}
+    shared::<npipe::tokio::PipeListener>();
+    shared::<npipe::tokio::PipeStream>();
+    shared::<npipe::tokio::OwnedReadHalf>();
+    shared::<npipe::tokio::OwnedWriteHalf>();
+    shared::<npipe::tokio::Incoming<'_>>();
+    sent(npipe::tokio::PipeStream::connect("never polled"));
+    sent(ConnectOptions::new().connect_tokio("never polled"));
+}
+
 #[tokio::test]
 async fn bytes_go_both_ways_at_once() {
     let _watchdog = watchdog(60);

@@ -74,6 +74,20 @@ impl PipeStream {
         }
     }
 
+    /// Two connected ends of a byte pipe, the server's end first, as [`PipeStream::pair`](crate::PipeStream::pair). Other
+    /// pairs come from [`ListenOptions::pair`](crate::ListenOptions::pair) and [`from_blocking`](PipeStream::from_blocking).
+    ///
+    /// # Errors
+    ///
+    /// What the system says; and outside a runtime that there is none.
+    pub fn pair() -> io::Result<(PipeStream, PipeStream)> {
+        let (server, client) = crate::PipeStream::pair()?;
+        Ok((
+            PipeStream::from_blocking(server)?,
+            PipeStream::from_blocking(client)?,
+        ))
+    }
+
     /// A stream for threads from here on.
     ///
     /// # Errors

@@ -106,35 +106,45 @@ impl AsyncStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<Part>> {
-        if let Some(part) = self.spilled(buffer) {
-            return Poll::Ready(part);
+        if self.mode == PipeMode::Message && self.stream().has_spilled() {
+            // No readiness tells of what an earlier read has left of a packet.
+            if let Poll::Ready(part) = self.attempt_fill(buffer) {
+                return Poll::Ready(part);
+            }
         }
         loop {
             let mut ready = ready!(self.socket.poll_read_ready(cx))?;
             let room = buffer.remaining();
-            match self.attempt_read(buffer.initialize_unfilled()) {
+            match self.attempt_fill(buffer) {
                 Poll::Pending => ready.clear_ready(),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(part)) => {
                     if self.is_emptied(part.len, room) {
                         ready.clear_ready();
                     }
-                    buffer.advance(part.len);
                     return Poll::Ready(Ok(part));
                 }
             }
         }
     }
 
-    /// What an earlier read has left of a packet: no readiness tells of it.
-    fn spilled(&self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<Part>> {
-        if self.mode == PipeMode::Byte || !self.stream().has_spilled() {
-            return None;
+    fn attempt_fill(&self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Part>> {
+        if self.mode == PipeMode::Message {
+            let part = ready!(self.attempt_read(buffer.initialize_unfilled()))?;
+            buffer.advance(part.len);
+            return Poll::Ready(Ok(part));
         }
-        match self.attempt_read(buffer.initialize_unfilled()) {
-            Poll::Pending => None,
-            Poll::Ready(read) => Some(read.inspect(|part| buffer.advance(part.len))),
-        }
+        // SAFETY: what is initialized of it stays so: it is only written to.
+        let room = unsafe { buffer.unfilled_mut() };
+        let len = match os::recv_uninit(self.stream().fd(), room) {
+            Err(rustix::io::Errno::AGAIN) => return Poll::Pending,
+            received => received?,
+        };
+        // SAFETY: recv(2) has filled so many.
+        unsafe { buffer.assume_init(len) };
+        buffer.advance(len);
+        let complete = true;
+        Poll::Ready(Ok(Part { len, complete }))
     }
 
     /// Tries, whatever is known of the readiness; takes it back where it was wrong.

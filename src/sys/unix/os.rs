@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", feature = "tokio"))]
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -214,6 +214,20 @@ pub(super) fn address(path: &Path) -> io::Result<SocketAddrUnix> {
 }
 
 pub(super) fn recv(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
+            Err(Errno::INTR) => {}
+            other => return other.map(|(_, length)| length),
+        }
+    }
+}
+
+/// The same into memory that need not be initialized.
+#[cfg(feature = "tokio")]
+pub(super) fn recv_uninit(
+    socket: &OwnedFd,
+    buffer: &mut [MaybeUninit<u8>],
+) -> Result<usize, Errno> {
     loop {
         match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
             Err(Errno::INTR) => {}
