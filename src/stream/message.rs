@@ -88,7 +88,7 @@ impl PipeStream {
     }
 
     fn receive(&self, turn: &Turn<'_, sys::Waiter>, message: &mut Vec<u8>) -> Received {
-        let mut receiving = Receiving::new(message.len());
+        let mut receiving = Receiving::new(message.len(), self.state());
         loop {
             let read = self.read_part(turn, receiving.room(message)?);
             receiving.filled(message, read.as_ref().map_or(0, |part| part.len));

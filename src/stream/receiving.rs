@@ -2,13 +2,13 @@
 
 use std::io::{self, ErrorKind};
 
-use super::state::{State, is_end};
+use super::state::{FIRST_ROOM, State, is_end};
 use crate::error::{Fault, Reason};
 use crate::kinds::{Part, Peek};
 use crate::lane::Failure;
 
-/// The room that is made for a message of unknown size, and the most that is added at a time, in bytes.
-const FIRST_ROOM: usize = 4096;
+/// The least room that is made for a message, and the most that is added at a time, in bytes.
+const LEAST_ROOM: usize = 512;
 const MOST_ROOM: usize = 1 << 20;
 
 /// Of a message that is appended to a `Vec`.
@@ -23,10 +23,12 @@ pub(crate) struct Receiving {
 pub(crate) type Received = Result<Option<usize>, Failure>;
 
 impl Receiving {
-    pub(crate) fn new(start: usize) -> Receiving {
+    /// The first room is the length of the message before: with the right one there is no second read, and nothing is
+    /// copied twice.
+    pub(crate) fn new(start: usize, state: &State) -> Receiving {
         Receiving {
             start,
-            room: FIRST_ROOM,
+            room: state.last_length().clamp(LEAST_ROOM, MOST_ROOM),
         }
     }
 
@@ -57,7 +59,10 @@ impl Receiving {
         let length = message.len() - self.start;
         Some(match read {
             Ok(_) if length > most => Err(too_long(most)),
-            Ok(part) if part.complete => Ok(Some(length)),
+            Ok(part) if part.complete => {
+                state.note_length(length);
+                Ok(Some(length))
+            }
             Ok(_) => {
                 let peek = peek();
                 if peek.message > most.saturating_sub(length) {

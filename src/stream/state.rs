@@ -16,6 +16,9 @@ pub(crate) const READ: &str = "read from";
 pub(crate) const WRITE: &str = "write to";
 pub(crate) const DRAIN: &str = "wait_drained on";
 
+/// The room that is made for a message of which nothing is known, in bytes.
+pub(crate) const FIRST_ROOM: usize = 4096;
+
 /// What a stream holds of its listener, to be let go of before the system's end is closed.
 pub(crate) type Hold = Box<dyn std::any::Any + Send + Sync + std::panic::RefUnwindSafe>;
 
@@ -37,6 +40,8 @@ pub(crate) struct State {
     read_ended: AtomicBool,
     /// A message has been received in part.
     in_message: AtomicBool,
+    /// How long the last message was that was received whole: the next is likely to be like it.
+    last_length: AtomicUsize,
     /// How many replies to `transact` are still to come.
     owed: AtomicUsize,
     /// This side writes no more.
@@ -54,6 +59,7 @@ impl State {
             kind,
             read_ended: AtomicBool::new(false),
             in_message: AtomicBool::new(false),
+            last_length: AtomicUsize::new(FIRST_ROOM),
             owed: AtomicUsize::new(0),
             write_closed: AtomicBool::new(false),
             write_lost: AtomicBool::new(false),
@@ -140,6 +146,14 @@ impl State {
     /// Whether the rest of a message is still to be received.
     pub(crate) fn is_in_message(&self) -> bool {
         self.in_message.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn last_length(&self) -> usize {
+        self.last_length.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_length(&self, length: usize) {
+        self.last_length.store(length, Ordering::Relaxed);
     }
 
     pub(crate) fn note_end(&self, error: &io::Error) {

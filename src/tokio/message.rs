@@ -185,7 +185,7 @@ impl<'a> Taking<'a> {
             inner,
             message,
             start,
-            receiving: Receiving::new(start),
+            receiving: Receiving::new(start, &inner.state),
             done: false,
         }
     }

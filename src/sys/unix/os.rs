@@ -278,13 +278,31 @@ pub(super) struct Received {
     pub(super) whole: bool,
 }
 
-/// `recvmsg(2)` of one packet into several buffers, one behind the other.
-pub(super) fn recv_packet(
+/// One packet into several buffers, one behind the other: `recvmsg(2)`, or, which is faster, `recv(2)` into one.
+pub(super) fn recv_packet<const N: usize>(
     socket: &OwnedFd,
-    [a, b, c]: &mut [&mut [u8]; 3],
+    buffers: &mut [&mut [u8]; N],
 ) -> Result<Received, Errno> {
+    if let [buffer] = &mut buffers[..] {
+        // MSG_TRUNC has the call return the packet's own length (of Linux, which alone has packets here).
+        #[cfg(target_os = "linux")]
+        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+        #[cfg(not(target_os = "linux"))]
+        let flags = RecvFlags::DONTWAIT;
+        loop {
+            match rustix::net::recv(socket, &mut **buffer, flags) {
+                Err(Errno::INTR) => {}
+                other => {
+                    return other.map(|(_, length)| Received {
+                        length,
+                        whole: length <= buffer.len(),
+                    });
+                }
+            }
+        }
+    }
+    let mut buffers = buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
     loop {
-        let mut buffers = [IoSliceMut::new(a), IoSliceMut::new(b), IoSliceMut::new(c)];
         let mut none = RecvAncillaryBuffer::default();
         match rustix::net::recvmsg(socket, &mut buffers, &mut none, RecvFlags::DONTWAIT) {
             Err(Errno::INTR) => {}

@@ -1,12 +1,13 @@
-//! Messages on a packet socket: each in packets of at most 64 KiB, which say how much of the message is left.
+//! Messages on a packet socket: each in packets of at most 128 KiB, which say how much of the message is left.
 //!
 //! A packet begins with 8 bytes, little-endian: how many bytes of its message come in this packet and after it. They
 //! tell the last packet of a message (as many as it has), an empty message (none, in a packet that is not empty) from
 //! the end (an empty packet), and how much room the rest needs. No other program speaks message mode on Unix, so the
 //! form is npipe's own.
 
+use std::cell::Cell;
 use std::io;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -17,8 +18,13 @@ use crate::kinds::{Part, Peek};
 
 const HEAD: usize = 8;
 
-/// What one packet carries. More would need more of the kernel's memory in one piece.
-const MOST: usize = 65536 - HEAD;
+/// What one packet carries. Larger ones leave no room for a second beside them in a send buffer of the usual size, so that
+/// the two sides would take turns.
+const MOST: usize = 131_072 - HEAD;
+
+/// Up to so much it is cheaper to copy a packet once more than to have the kernel gather it from two buffers, or
+/// scatter it to three.
+const SMALL: usize = 2048 - HEAD;
 
 /// A socket with a smaller send buffer than `MOST` takes less.
 const LEAST: usize = 512;
@@ -26,10 +32,27 @@ const LEAST: usize = 512;
 /// No message is longer: what a stranger announces beyond it is not believed.
 const LONGEST: u64 = u32::MAX as u64;
 
+thread_local! {
+    /// Room for a whole packet, for a read into less: of the thread, so that no stream keeps any.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The thread's room for a packet, or new room where a stream keeps that, or the thread is about to end.
+fn take_scratch() -> Vec<u8> {
+    match SCRATCH.try_with(Cell::take) {
+        Ok(scratch) if !scratch.is_empty() => scratch,
+        _ => vec![0; HEAD + MOST],
+    }
+}
+
+fn give_back(scratch: Vec<u8>) {
+    let _ = SCRATCH.try_with(|kept| kept.set(scratch));
+}
+
 /// The reading half of one socket: what a packet brought beyond the buffer that it was read into.
 #[derive(Debug, Default)]
 pub(super) struct Packets {
-    /// Room for a whole packet, made by the first read that needs it; what is left in it is `from..to`.
+    /// What is left of a packet is `from..to` of it. It is a thread's [`SCRATCH`], kept until that has been handed over.
     spill: Vec<u8>,
     from: usize,
     to: usize,
@@ -52,27 +75,74 @@ impl Packets {
             let length = buffer.len().min(self.to - self.from);
             buffer[..length].copy_from_slice(&self.spill[self.from..self.from + length]);
             self.from += length;
+            if self.from == self.to {
+                give_back(std::mem::take(&mut self.spill));
+            }
             return Poll::Ready(Ok(self.hand_over(length)));
         }
-        let mut head = [0; HEAD];
-        let spill = if buffer.len() < MOST {
-            self.spill.resize(MOST, 0);
-            &mut self.spill[..]
-        } else {
-            &mut []
-        };
-        let received = loop {
-            match os::recv_packet(socket, &mut [&mut head, buffer, spill]) {
-                Err(Errno::CONNRESET) if !self.reset => self.reset = true,
-                Err(Errno::AGAIN) => return Poll::Pending,
-                Err(error) => return Poll::Ready(Err(error.into())),
-                Ok(received) => break received,
-            }
-        };
-        if received.length == 0 {
-            return Poll::Ready(Err(self.end(socket)));
+        if buffer.len() >= MOST {
+            let mut head = [0; HEAD];
+            let received = ready!(self.receive(socket, |socket| {
+                os::recv_packet(socket, &mut [&mut head, buffer])
+            }))?;
+            return Poll::Ready(self.take_in(received, head, buffer.len()));
         }
-        Poll::Ready(self.take_in(received, head, buffer.len()))
+        let mut scratch = take_scratch();
+        let read = self.read_by(socket, buffer, &mut scratch);
+        if self.from < self.to {
+            self.spill = scratch;
+        } else {
+            give_back(scratch);
+        }
+        read
+    }
+
+    /// A packet that may be longer than `buffer`: the rest of it is in `scratch` then, at `from..to`.
+    fn read_by(
+        &mut self,
+        socket: &OwnedFd,
+        buffer: &mut [u8],
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<Part>> {
+        let room = buffer.len();
+        let mut head = [0; HEAD];
+        let copied = room <= SMALL;
+        let received = ready!(self.receive(socket, |socket| if copied {
+            os::recv_packet(socket, &mut [&mut *scratch])
+        } else {
+            os::recv_packet(socket, &mut [&mut head, buffer, scratch])
+        }))?;
+        if !copied {
+            return Poll::Ready(self.take_in(received, head, room));
+        }
+        head.copy_from_slice(&scratch[..HEAD]);
+        let part = self.take_in(received, head, room)?;
+        buffer[..part.len].copy_from_slice(&scratch[HEAD..HEAD + part.len]);
+        if self.from < self.to {
+            let behind = HEAD + part.len;
+            (self.from, self.to) = (self.from + behind, self.to + behind);
+        }
+        Poll::Ready(Ok(part))
+    }
+
+    /// Receives a packet by `call`, and knows the end.
+    fn receive(
+        &mut self,
+        socket: &OwnedFd,
+        mut call: impl FnMut(&OwnedFd) -> Result<Received, Errno>,
+    ) -> Poll<io::Result<Received>> {
+        loop {
+            return Poll::Ready(match call(socket) {
+                Err(Errno::CONNRESET) if !self.reset => {
+                    self.reset = true;
+                    continue;
+                }
+                Err(Errno::AGAIN) => return Poll::Pending,
+                Err(error) => Err(error.into()),
+                Ok(received) if received.length == 0 => Err(self.end(socket)),
+                Ok(received) => Ok(received),
+            });
+        }
     }
 
     /// What an empty packet means: npipe sends none, so it is the end, unless the peer is there still or data comes after it.
@@ -201,7 +271,7 @@ impl Sending {
             let rest = message.get(self.sent..).unwrap_or_default();
             let piece = &rest[..rest.len().min(self.most)];
             let head = (rest.len() as u64).to_le_bytes();
-            match os::send_packet(socket, &[&head, piece]) {
+            match send(socket, &head, piece) {
                 Ok(()) => {}
                 Err(Errno::AGAIN) => return Poll::Pending,
                 // More than the socket's send buffer holds at all.
@@ -221,6 +291,18 @@ impl Sending {
             }
         }
     }
+}
+
+/// One packet.
+fn send(socket: &OwnedFd, head: &[u8; HEAD], piece: &[u8]) -> Result<(), Errno> {
+    if piece.len() > SMALL {
+        return os::send_packet(socket, &[head, piece]);
+    }
+    let mut packet = [0; HEAD + SMALL];
+    let packet = &mut packet[..HEAD + piece.len()];
+    packet[..HEAD].copy_from_slice(head);
+    packet[HEAD..].copy_from_slice(piece);
+    os::send(socket, packet).map(|_| ())
 }
 
 #[cfg(test)]
