@@ -17,6 +17,8 @@ use npipe::tokio::{PipeListener, PipeStream};
 use npipe::{ConnectOptions, ListenOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
+#[cfg(target_os = "linux")]
+use tokio_stream::StreamExt;
 
 /// A runtime of one thread, whose pool for blocking work is one thread that is busy.
 fn narrow() -> (Runtime, impl Drop) {
@@ -315,6 +317,39 @@ fn from_blocking_and_back() {
             drop(clone);
         });
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn out_of_descriptors_incoming_does_not_spin() {
+    let _watchdog = watchdog(60);
+    if common::role().is_none() {
+        // The limit is a process's.
+        let mut child = common::spawn_role("short");
+        assert!(child.0.wait().unwrap().success());
+        return;
+    }
+    let [runtime, _] = runtimes();
+    runtime.block_on(async {
+        let listener = PipeListener::bind(name("short")).unwrap();
+        let mut incoming = listener.incoming();
+        let path = listener.local_addr().os_path().to_owned();
+        let _client = PipeStream::connect(path).await.unwrap();
+        let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        limit.current = Some(64);
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+        let mut fill = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            fill.push(file);
+        }
+        incoming.next().await.unwrap().unwrap_err();
+        let start = Instant::now();
+        incoming.next().await.unwrap().unwrap_err();
+        let again = start.elapsed();
+        assert!(again >= Duration::from_millis(40), "{again:?}");
+        drop(fill);
+        incoming.next().await.unwrap().unwrap();
+    });
 }
 
 #[test]

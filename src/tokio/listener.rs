@@ -2,15 +2,17 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use ::tokio::time::{Sleep, sleep};
 use futures_core::Stream;
 
 use super::stream::PipeStream;
-use crate::error::{self, Fault, Reason};
+use crate::error::{self, Fault, PipeError, Reason};
 use crate::info::PipeInfo;
 use crate::kinds::PipeMode;
 use crate::listener::Held;
@@ -20,6 +22,9 @@ use crate::sys::asynchronous::AsyncListener;
 use crate::wakers::Place;
 
 const OPERATION: &str = "accept";
+
+/// How long [`Incoming`] waits after the system had no descriptors or memory, since the client is still in its queue.
+const SHORT: Duration = Duration::from_millis(50);
 
 /// Listens for the clients of a pipe.
 ///
@@ -90,11 +95,13 @@ impl PipeListener {
     }
 
     /// The clients as they come: a [`Stream`] of what [`accept`](PipeListener::accept) gives, that ends once the listener is
-    /// closed.
+    /// closed. After the system had no descriptors or memory left, which is an item, the next one is waited for a moment:
+    /// the client stays in the queue, and a loop over them does not spin.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming {
             listener: self,
             place: self.held().tasks.place(),
+            pause: None,
         }
     }
 
@@ -207,6 +214,8 @@ impl fmt::Debug for PipeListener {
 pub struct Incoming<'a> {
     listener: &'a PipeListener,
     place: Place<'a>,
+    /// The system had no descriptors or memory the last time: until then.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream for Incoming<'_> {
@@ -214,9 +223,19 @@ impl Stream for Incoming<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let listener = self.listener;
-        match ready!(listener.poll_accept(cx, &mut self.place)) {
-            Err(_) if listener.held().is_gone() => Poll::Ready(None),
-            accepted => Poll::Ready(Some(accepted)),
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
         }
+        let accepted = ready!(listener.poll_accept(cx, &mut self.place));
+        if let Err(error) = &accepted {
+            if listener.held().is_gone() {
+                return Poll::Ready(None);
+            }
+            if PipeError::of(error).is_some_and(|it| it.reason() == Reason::System) {
+                self.pause = Some(Box::pin(sleep(SHORT)));
+            }
+        }
+        Poll::Ready(Some(accepted))
     }
 }

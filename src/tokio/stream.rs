@@ -245,6 +245,26 @@ impl PipeStream {
         self.inner.named("peer_identity of", asked)
     }
 
+    /// Runs `work` on this thread as the client, as
+    /// [`PipeStream::impersonate_client`](crate::PipeStream::impersonate_client). It is no place to wait in: a task that is
+    /// polled by another thread would not be the client there.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` on a client's stream; and what the system says.
+    #[cfg(windows)]
+    pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        const OPERATION: &str = "impersonate the client of";
+        if self.role() == Role::Client {
+            let why = "only the server can act as its client";
+            return Err(Fault::new(Reason::WrongRole, why).of(OPERATION, self.peer_addr()));
+        }
+        let _as_client = self
+            .inner
+            .named(OPERATION, self.inner.io.stream().impersonate())?;
+        Ok(work())
+    }
+
     /// What the system knows of this pipe, as [`PipeStream::info`](crate::PipeStream::info).
     ///
     /// # Errors
