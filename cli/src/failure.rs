@@ -190,7 +190,7 @@ impl Failure {
             _ => IO,
         };
         Failure::new(code, error.to_string()).advise(if cfg!(windows) {
-            "ask for one with npipe info NAME"
+            "npipe info NAME is how"
         } else {
             "give TMPDIR a directory that you may read, or unset it"
         })
