@@ -155,6 +155,8 @@ impl Engine {
             match connection.poll_new_outbound(&mut context) {
                 Poll::Ready(Ok(stream)) => {
                     let _ = give.send(stream);
+                    // What a new one says is heard only once the multiplexer has looked at it.
+                    self.signal.pending.store(true, Ordering::SeqCst);
                 }
                 Poll::Ready(Err(_)) => return false,
                 // So many have not been seen by the other end yet: it wakes us.
