@@ -4,8 +4,11 @@
 
 mod common;
 
+use std::future::Future;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use common::tasks::{message_pair, pair};
@@ -105,6 +108,38 @@ async fn a_token_ends_a_connect() {
         token.cancel();
     });
     assert_eq!(connected.unwrap_err().kind(), ErrorKind::ConnectionAborted);
+}
+
+/// At once, and not when it looks up by itself the next time.
+#[tokio::test]
+async fn a_token_wakes_the_task_that_connects() {
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let token = CancelToken::new();
+    let options = ConnectOptions::new()
+        .no_timeout()
+        .wait_for_server(true)
+        .cancel(&token);
+    let mut connect = Box::pin(options.connect_tokio(name("nobody")));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    assert!(
+        connect
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    // The drivers of this runtime are not run meanwhile: nobody else can wake it.
+    assert!(!woken.0.load(Ordering::SeqCst));
+    token.cancel();
+    assert!(woken.0.load(Ordering::SeqCst));
+    let error = connect.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
 }
 
 #[test]
