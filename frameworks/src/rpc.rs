@@ -250,11 +250,11 @@ async fn next(stream: &mut BufReader<impl AsyncRead + Unpin>) -> io::Result<Opti
         if line.is_empty() {
             break;
         }
-        if let Some((name, value)) = line.split_once(':') {
-            if name.eq_ignore_ascii_case("content-length") {
-                let value = value.trim().parse::<usize>();
-                length = Some(value.map_err(|_| wrong("a Content-Length that is no number"))?);
-            }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            let value = value.trim().parse::<usize>();
+            length = Some(value.map_err(|_| wrong("a Content-Length that is no number"))?);
         }
     }
     let length = length.ok_or_else(|| wrong("a message without Content-Length"))?;

@@ -270,7 +270,7 @@ fn nobody_is_dialled_for_who_has_left() {
     }
     let served = server(&behind, 1, |stream| {
         let mut byte = [0; 1];
-        (&stream).read(&mut byte).unwrap();
+        (&stream).read_exact(&mut byte).unwrap();
         byte
     });
     let client = connect(&front);
