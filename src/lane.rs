@@ -232,11 +232,16 @@ impl<W: Waker> Lane<W> {
         }
     }
 
-    /// Whether a call by the one owner of the lane may block in the system: there is nothing to look at while it waits.
-    pub(crate) fn is_plain(&mut self) -> bool {
+    /// When a call by the one owner of the lane has to end (None: never), if it may block in the system at all: there is
+    /// nothing to look at while it waits.
+    pub(crate) fn alone(&mut self) -> Option<Option<Instant>> {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let limited = state.limits.deadline.is_some() || state.limits.timeout.is_some();
-        !(limited || state.closed || state.nonblocking || state.taken)
+        // A timeout counts from the call's start, which is known to the lane alone.
+        let timed = state.limits.timeout.is_some();
+        if state.closed || state.nonblocking || state.taken || timed {
+            return None;
+        }
+        Some(state.limits.deadline)
     }
 
     /// Waits for the turn, within the lane's limits.

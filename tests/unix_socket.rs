@@ -42,6 +42,72 @@ fn nothing_of_ours_stays_on_a_socket() {
 }
 
 #[cfg(target_os = "linux")]
+/// A pair of which each end has read and written under a deadline that is far away.
+fn under_a_deadline() -> (PipeListener, PipeStream, PipeStream) {
+    let (listener, mut server, mut client) = pair("far");
+    for stream in [&server, &client] {
+        stream
+            .set_deadline(Some(Instant::now() + Duration::from_secs(60)))
+            .unwrap();
+    }
+    client.write_all(&[1]).unwrap();
+    server.read_exact(&mut [0]).unwrap();
+    server.write_all(&[2]).unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    (listener, server, client)
+}
+
+#[test]
+fn nothing_of_a_deadline_stays_on_a_socket_that_others_get() {
+    let _watchdog = watchdog(60);
+    let (_listener, server, client) = under_a_deadline();
+    assert!(is_untouched(&client));
+    let socket = OwnedFd::from(server);
+    for which in [Timeout::Send, Timeout::Recv] {
+        assert_eq!(socket_timeout(&socket, which).unwrap(), None);
+    }
+}
+
+#[test]
+fn the_one_owner_of_a_stream_is_held_to_its_deadline_in_time() {
+    let _watchdog = watchdog(60);
+    let (_listener, _server, mut client) = under_a_deadline();
+    for wait in [50, 300].map(Duration::from_millis) {
+        client.set_deadline(Some(Instant::now() + wait)).unwrap();
+        let (error, took) = timed(|| client.read(&mut [0]).unwrap_err());
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        assert!(took + Duration::from_millis(2) >= wait, "{took:?}");
+        assert!(took < wait * 10, "{took:?}");
+    }
+    let wait = Duration::from_millis(2500);
+    client.set_deadline(Some(Instant::now() + wait)).unwrap();
+    let (error, took) = timed(|| client.write_all(&vec![1; 4 << 20]).unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert!(took + Duration::from_millis(2) >= wait, "{took:?}");
+    assert!(took < wait * 4, "{took:?}");
+}
+
+#[test]
+fn a_forked_childs_copy_takes_no_deadline_away() {
+    let _watchdog = watchdog(60);
+    let (_listener, _server, mut client) = under_a_deadline();
+    // SAFETY: the child makes a system call or two, and ends.
+    match unsafe { libc::fork() } {
+        -1 => panic!("{}", std::io::Error::last_os_error()),
+        0 => {
+            client.as_raw_fd();
+            // SAFETY: it ends at once.
+            unsafe { libc::_exit(0) }
+        }
+        // SAFETY: the child of the line above.
+        child => assert_eq!(unsafe { libc::waitpid(child, &mut 0, 0) }, child),
+    }
+    let wait = Duration::from_millis(400);
+    client.set_deadline(Some(Instant::now() + wait)).unwrap();
+    let error = client.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+}
+
 #[test]
 fn nothing_of_ours_stays_on_a_socket_that_waited_for_room() {
     let _watchdog = watchdog(60);

@@ -183,7 +183,7 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// A stream that nobody else can reach makes the calls that `std` makes.
+/// A stream that nobody else can reach makes the calls that `std` makes, and so it does under a deadline that is far away.
 #[test]
 #[cfg_attr(not(strace), ignore = "left out: there is no strace to count with")]
 fn alone_a_read_or_a_write_is_one_call_and_waits_in_it() {
@@ -193,13 +193,19 @@ fn alone_a_read_or_a_write_is_one_call_and_waits_in_it() {
     assert!(counts.polls() < FEW, "{counts}");
     assert!(counts.eventfds() < FEW, "{counts}");
     assert!(counts.others() < BESIDE, "{counts}");
+    // A call that waits for 50 ms, on a machine that has other things to do, goes the common way.
+    let counts = Counts::of("trips deadline");
+    assert_eq!(counts.sends(), 2 * ROUNDS, "{counts}");
+    assert!(counts.receives() < 2 * ROUNDS + BESIDE, "{counts}");
+    assert!(counts.polls() < BESIDE, "{counts}");
+    assert!(counts.others() < BESIDE, "{counts}");
 }
 
 /// Each side has one write and one read a round, and a read that has to wait tries, waits, and tries again.
 #[test]
 #[cfg_attr(not(strace), ignore = "left out: there is no strace to count with")]
 fn a_round_trip_is_a_write_and_at_most_three_calls_to_read() {
-    for role in ["trips shared", "trips deadline", "trips shared deadline"] {
+    for role in ["trips shared", "trips shared deadline"] {
         let counts = Counts::of(role);
         assert_eq!(counts.sends(), 2 * ROUNDS, "{role}: {counts}");
         // A wake-up that moves nothing is rare, and happens.
@@ -227,13 +233,16 @@ fn alone_a_write_of_64_kib_is_one_call_and_no_poll() {
     let counts = Counts::of("writes");
     assert_eq!(counts.sends(), ROUNDS, "{counts}");
     assert!(counts.polls() < FEW, "{counts}");
+    let counts = Counts::of("writes deadline");
+    assert!(counts.sends() < ROUNDS + BESIDE, "{counts}");
+    assert!(counts.polls() < BESIDE, "{counts}");
 }
 
 /// Where somebody may move a deadline meanwhile, a write that does not fit goes in two pieces at most.
 #[test]
 #[cfg_attr(not(strace), ignore = "left out: there is no strace to count with")]
 fn shared_a_write_of_64_kib_is_two_calls_and_one_poll_at_most() {
-    for role in ["writes shared", "writes deadline", "writes shared deadline"] {
+    for role in ["writes shared", "writes shared deadline"] {
         let counts = Counts::of(role);
         assert!(counts.sends() <= 2 * ROUNDS, "{role}: {counts}");
         // The reader's are among them.

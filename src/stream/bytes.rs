@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{PipeStream, Shared, WRITE};
 use crate::kinds::PipeMode;
@@ -221,7 +220,7 @@ impl Read for &PipeStream {
 }
 
 impl Read for PipeStream {
-    /// As for `&PipeStream`. A stream without clones that has no limits set asks the system once, and waits there.
+    /// As for `&PipeStream`. A stream without clones asks the system once, and waits there.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match Arc::get_mut(&mut self.shared).and_then(|shared| shared.read_alone(buffer)) {
             Some(read) => self.state().ended(read),
@@ -262,7 +261,7 @@ impl Write for &PipeStream {
 }
 
 impl Write for PipeStream {
-    /// As for `&PipeStream`. A stream without clones that has no limits set asks the system once, and waits there.
+    /// As for `&PipeStream`. A stream without clones asks the system once, and waits there.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match Arc::get_mut(&mut self.shared).and_then(|shared| shared.write_alone(bytes)) {
             Some(written) => written.map_err(|failure| self.failed(WRITE, failure)),
@@ -306,22 +305,24 @@ impl Write for PipeStream {
 impl Shared {
     fn read_alone(&mut self, buffer: &mut [u8]) -> Option<Result<usize, Failure>> {
         let state = &self.state;
-        if state.mode() != PipeMode::Byte || state.may_read().is_err() || !self.reading.is_plain() {
+        if state.mode() != PipeMode::Byte || state.may_read().is_err() || buffer.is_empty() {
             return None;
         }
-        if buffer.is_empty() || self.busy_poll.load(Ordering::Relaxed) != 0 {
+        if *self.busy_poll.get_mut() != 0 {
             return None;
         }
-        let read = self.io.read_blocking(buffer)?;
+        let until = self.reading.alone()?;
+        let read = self.io.read_blocking(buffer, until)?;
         Some(read.map_err(Failure::System))
     }
 
     fn write_alone(&mut self, bytes: &[u8]) -> Option<Result<usize, Failure>> {
-        let plain = self.state.mode() == PipeMode::Byte && self.writing.is_plain();
-        if !plain || bytes.is_empty() || self.state.may_write().is_err() {
+        let state = &self.state;
+        if state.mode() != PipeMode::Byte || state.may_write().is_err() || bytes.is_empty() {
             return None;
         }
-        let written = self.io.write_blocking(bytes)?;
+        let until = self.writing.alone()?;
+        let written = self.io.write_blocking(bytes, until)?;
         Some(written.map_err(Failure::System))
     }
 }

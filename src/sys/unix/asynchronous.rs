@@ -43,7 +43,7 @@ fn register<T: AsRawFd>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>>
 
 impl AsRawFd for Stream {
     fn as_raw_fd(&self) -> RawFd {
-        self.fd().as_raw_fd()
+        self.shown().as_raw_fd()
     }
 }
 

@@ -17,13 +17,13 @@ use crate::stream::PipeStream;
 
 impl AsFd for PipeStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io().fd().as_fd()
+        self.io().shown().as_fd()
     }
 }
 
 impl AsRawFd for PipeStream {
     fn as_raw_fd(&self) -> RawFd {
-        self.io().fd().as_raw_fd()
+        self.io().shown().as_raw_fd()
     }
 }
 
@@ -35,7 +35,10 @@ impl From<OwnedFd> for PipeStream {
         } else {
             PipeMode::Byte
         };
-        PipeStream::adopt(Stream::new(fd, mode))
+        let stream = Stream::new(fd, mode);
+        // Whoever had it may have another descriptor for it.
+        stream.shown();
+        PipeStream::adopt(stream)
     }
 }
 
@@ -53,7 +56,7 @@ impl From<PipeStream> for OwnedFd {
         loop {
             stream = match stream.into_io() {
                 Ok((_, io)) => return io.into_fd(),
-                Err(shared) => match shared.io().fd().try_clone() {
+                Err(shared) => match shared.io().shown().try_clone() {
                     Ok(fd) => return fd,
                     // No descriptor is free: until one is, or the clones are gone.
                     Err(_) => {

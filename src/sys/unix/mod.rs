@@ -17,6 +17,7 @@ mod packets;
 mod pair;
 mod peer;
 mod place;
+mod slices;
 mod stream;
 #[cfg(feature = "tokio")]
 mod unsent;

@@ -236,24 +236,14 @@ pub(super) fn recv_uninit(
     }
 }
 
-/// `recv(2)` that waits.
+/// `recv(2)` that waits, until a signal comes.
 pub(super) fn recv_blocking(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    loop {
-        match rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()) {
-            Err(Errno::INTR) => {}
-            other => return other.map(|(_, length)| length),
-        }
-    }
+    rustix::net::recv(socket, buffer, RecvFlags::empty()).map(|(_, length)| length)
 }
 
-/// `send(2)` that waits.
+/// `send(2)` that waits, until a signal comes.
 pub(super) fn send_blocking(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    loop {
-        match rustix::net::send(socket, bytes, SEND.difference(SendFlags::DONTWAIT)) {
-            Err(Errno::INTR) => {}
-            other => return other,
-        }
-    }
+    rustix::net::send(socket, bytes, SEND.difference(SendFlags::DONTWAIT))
 }
 
 pub(super) fn send(socket: &OwnedFd, buffer: &[u8]) -> Result<usize, Errno> {
@@ -396,6 +386,19 @@ pub(super) fn set_send_timeout(socket: &OwnedFd, timeout: Option<Duration>) -> i
         sockopt::Timeout::Send,
         timeout,
     )?)
+}
+
+/// How long a blocking call waits, to receive or to send (None: forever).
+pub(super) fn set_timeout(
+    socket: &OwnedFd,
+    receive: bool,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    let which = match receive {
+        true => sockopt::Timeout::Recv,
+        false => sockopt::Timeout::Send,
+    };
+    Ok(sockopt::set_socket_timeout(socket, which, timeout)?)
 }
 
 /// Whether the other end of a connected socket is still there.

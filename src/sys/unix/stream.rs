@@ -16,6 +16,7 @@ use super::os;
 use super::packets::{Packets, Sending};
 use super::peer;
 use super::place;
+use super::slices::{Side, Slices};
 use crate::error::{Fault, Reason};
 use crate::identity::PeerIdentity;
 use crate::info::PipeInfo;
@@ -28,6 +29,7 @@ pub(crate) struct Stream {
     fd: OwnedFd,
     /// Of a socket that keeps boundaries.
     messages: Option<Messages>,
+    slices: Slices,
 }
 
 impl Messages {
@@ -64,6 +66,7 @@ impl Stream {
         Stream {
             fd,
             messages: (mode == PipeMode::Message).then(Messages::default),
+            slices: Slices::default(),
         }
     }
 
@@ -71,18 +74,44 @@ impl Stream {
         &self.fd
     }
 
+    /// The descriptor, for others to do with as they like.
+    pub(super) fn shown(&self) -> &OwnedFd {
+        self.slices.show(&self.fd);
+        &self.fd
+    }
+
     pub(super) fn into_fd(self) -> OwnedFd {
+        self.slices.show(&self.fd);
         self.fd
     }
 
-    /// `recv(2)` of bytes that waits in the kernel. None: somebody has made the socket one that does not.
-    pub(crate) fn read_blocking(&self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
-        unless_again(os::recv_blocking(&self.fd, buffer))
+    /// `recv(2)` of bytes that waits in the kernel, by the one owner of this. None: it has to go the common way, since the
+    /// limit is near or it has waited for long, or somebody has made the socket one that does not wait.
+    pub(crate) fn read_blocking(
+        &self,
+        buffer: &mut [u8],
+        until: Option<Instant>,
+    ) -> Option<io::Result<usize>> {
+        if !self.slices.may_wait(&self.fd, Side::Read, until) {
+            return None;
+        }
+        unless_again(until, || os::recv_blocking(&self.fd, buffer))
     }
 
     /// `send(2)` of bytes that waits in the kernel. None: as above.
-    pub(crate) fn write_blocking(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
-        unless_again(os::send_blocking(&self.fd, bytes))
+    pub(crate) fn write_blocking(
+        &self,
+        bytes: &[u8],
+        until: Option<Instant>,
+    ) -> Option<io::Result<usize>> {
+        if !self.slices.may_wait(&self.fd, Side::Write, until) {
+            return None;
+        }
+        let bytes = match until {
+            Some(_) => &bytes[..Slices::room(bytes.len())],
+            None => bytes,
+        };
+        unless_again(until, || os::send_blocking(&self.fd, bytes))
     }
 
     /// Shuts down what a one-way pipe does not have, as .NET does.
@@ -326,10 +355,17 @@ impl Stream {
 #[derive(Debug)]
 pub(crate) struct HalfClose;
 
-fn unless_again(moved: Result<usize, Errno>) -> Option<io::Result<usize>> {
-    match moved {
-        Err(Errno::AGAIN) => None,
-        other => Some(other.map_err(io::Error::from)),
+/// The result of a call that may wait, unless it has ended without one.
+fn unless_again(
+    until: Option<Instant>,
+    mut call: impl FnMut() -> Result<usize, Errno>,
+) -> Option<io::Result<usize>> {
+    loop {
+        match call() {
+            Err(Errno::INTR) if until.is_none() => {}
+            Err(Errno::AGAIN | Errno::INTR) => return None,
+            other => return Some(other.map_err(io::Error::from)),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::ahead::{Ahead, Writing};
 use super::aside::{Drain, HalfClose};
@@ -117,12 +118,20 @@ impl Stream {
     }
 
     /// A read that waits in the system without an OVERLAPPED: there is no such thing on an overlapped handle.
-    pub(crate) fn read_blocking(&self, _buffer: &mut [u8]) -> Option<io::Result<usize>> {
+    pub(crate) fn read_blocking(
+        &self,
+        _buffer: &mut [u8],
+        _until: Option<Instant>,
+    ) -> Option<io::Result<usize>> {
         None
     }
 
     /// As [`read_blocking`](Stream::read_blocking).
-    pub(crate) fn write_blocking(&self, _bytes: &[u8]) -> Option<io::Result<usize>> {
+    pub(crate) fn write_blocking(
+        &self,
+        _bytes: &[u8],
+        _until: Option<Instant>,
+    ) -> Option<io::Result<usize>> {
         None
     }
 
