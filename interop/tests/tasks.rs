@@ -3,7 +3,7 @@
 
 use npipe::ListenOptions;
 use npipe::tokio::PipeStream;
-use npipe_interop::{Dotnet, Peer, name, node, path, pattern, python, watchdog};
+use npipe_interop::{Dotnet, Peer, name, node, path, pattern, watchdog};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 const MUCH: usize = 300_000;
@@ -16,7 +16,8 @@ type Kind = (
 );
 
 const NODE: Kind = (node, path, &[]);
-const PYTHON: Kind = (python, path, &[]);
+#[cfg(unix)]
+const PYTHON: Kind = (npipe_interop::python, path, &[]);
 const DOTNET: Kind = (
     |words| Dotnet::first().peer(words),
     str::to_owned,
@@ -111,6 +112,7 @@ fn node_talks_with_tasks() {
 }
 
 #[test]
+#[cfg(unix)] // the Python peer is made of sockets
 #[cfg_attr(
     not(python),
     ignore = "left out: no Python; `cargo xtask test` sets one up"
