@@ -75,6 +75,9 @@ pub struct ListenOptions {
     pub(crate) accept_remote_clients: bool,
     pub(crate) max_instances: Option<u32>,
     pub(crate) backlog: Option<u32>,
+    /// The listener is made for tasks, and has instances for them put up when they take it over. (Windows)
+    #[cfg_attr(not(all(windows, feature = "tokio")), allow(dead_code))]
+    pub(crate) for_tasks: bool,
     pub(crate) direction: Direction,
     pub(crate) current_user_clients_only: bool,
     #[cfg_attr(windows, allow(dead_code))] // of no effect there
@@ -92,6 +95,7 @@ impl Default for ListenOptions {
             accept_remote_clients: false,
             max_instances: None,
             backlog: None,
+            for_tasks: false,
             direction: Direction::Duplex,
             current_user_clients_only: false,
             allow_shared_directory: false,

@@ -198,7 +198,11 @@ impl ListenOptions {
     ///
     /// Those of [`bind`](ListenOptions::bind); and outside a runtime that there is none.
     pub fn bind_tokio(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
-        PipeListener::from_blocking(self.bind(name)?)
+        let options = ListenOptions {
+            for_tasks: true,
+            ..self.clone()
+        };
+        PipeListener::from_blocking(options.bind(name)?)
     }
 }
 

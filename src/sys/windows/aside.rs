@@ -294,12 +294,59 @@ impl Drop for Flush {
     }
 }
 
-/// Waits until work that was given up has let go of its pipes, where a name depends on it. The system ends a flush at once.
-/// Whether there was any.
+/// What is to be closed by another thread, and whether one is at it.
+#[derive(Default)]
+struct Closing {
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    handles: Vec<OwnedHandle>,
+    at_it: bool,
+}
+
+static CLOSING: Mutex<Closing> = Mutex::new(Closing {
+    handles: Vec::new(),
+    at_it: false,
+});
+
+fn closing() -> MutexGuard<'static, Closing> {
+    CLOSING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Closes instances, which takes a while where they are many, on a thread of the pool.
+#[cfg(feature = "tokio")]
+pub(super) fn close(handles: Vec<OwnedHandle>) {
+    fn work() {
+        loop {
+            let mut closing = closing();
+            let Some(handle) = closing.handles.pop() else {
+                closing.at_it = false;
+                return;
+            };
+            drop(closing);
+            drop(handle);
+        }
+    }
+
+    let mut closing = closing();
+    closing.handles.extend(handles);
+    if closing.at_it || closing.handles.is_empty() {
+        return;
+    }
+    closing.at_it = os::run_aside(work).is_ok();
+    if !closing.at_it {
+        let handles = std::mem::take(&mut closing.handles);
+        drop(closing);
+        drop(handles);
+    }
+}
+
+/// Waits until work that was given up, or left to others, has let go of its pipes, where a name depends on it. The system
+/// ends a flush at once. Whether there was any.
 pub(super) fn settle() -> bool {
     let until = Instant::now().checked_add(SETTLE);
     let mut waited = false;
-    while pool().is_unsettled() && until.is_some_and(|until| Instant::now() < until) {
+    while (pool().is_unsettled() || closing().at_it)
+        && until.is_some_and(|until| Instant::now() < until)
+    {
         waited = true;
         thread::sleep(Duration::from_millis(1));
     }

@@ -13,6 +13,7 @@ use ::tokio::runtime::Handle;
 use super::connect::Connector;
 use super::engine::{self, Free, Who};
 use super::listener::Listener;
+use super::queue::Queue as Instances;
 use super::stream::Stream;
 use crate::attempt::Attempt;
 use crate::error::{Fault, Reason};
@@ -157,7 +158,16 @@ pub(crate) struct Sending<'a> {
 }
 
 /// What lets tasks wait for a listener's clients: its instances are on the engine's port.
-pub(crate) struct AsyncListener(());
+pub(crate) struct AsyncListener {
+    instances: Arc<Instances>,
+}
+
+/// Closing many instances takes a while: whoever drops a listener does not wait for it. A bind of the name does.
+impl Drop for AsyncListener {
+    fn drop(&mut self) {
+        self.instances.close_aside();
+    }
+}
 
 impl fmt::Debug for AsyncListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,8 +184,8 @@ impl AsyncListener {
         in_runtime()?;
         let old = listener.queue();
         let queue = engine::successor(&old, move || tasks.wake_next())?;
-        listener.go_on_with(queue, slots)?;
-        Ok(AsyncListener(()))
+        listener.go_on_with(queue.clone(), slots)?;
+        Ok(AsyncListener { instances: queue })
     }
 
     /// Takes the next client, or waits in `place`, among any number of tasks.

@@ -135,7 +135,12 @@ impl Listener {
             security,
             max_instances: options.max_instances,
         };
-        queue.begin(first, slots).map_err(|source| {
+        let begun = queue.begin(first).and_then(|()| match options.for_tasks {
+            // Those of the queue that takes the place of this one.
+            true => Ok(()),
+            false => queue.refill(slots).0,
+        });
+        begun.map_err(|source| {
             if os::code(&source) == ERROR_ACCESS_DENIED {
                 let why = "its security does not let this user add instances to the pipe, which its server must: \
                            grant the server's own account FILE_CREATE_PIPE_INSTANCE (0x4; GA or FA contain it)";
@@ -231,6 +236,9 @@ impl Listener {
 
     /// Takes out the packets of a queue that closes, or waits until somebody else has.
     fn settle(queue: &Queue) {
+        if queue.is_left() {
+            return;
+        }
         let until = Instant::now().checked_add(LAST_PACKET);
         while !queue.reads_port() && queue.phase() == Phase::Closing {
             if until.is_some_and(|until| Instant::now() >= until) {

@@ -44,6 +44,8 @@ struct State {
     /// To which nobody came and nobody will: closed once there are others in their place.
     spent: Vec<OwnedHandle>,
     phase: Phase,
+    /// Whoever closes it does not wait for that.
+    left: bool,
     /// The instances of the one whose place it takes hold the name.
     beside: bool,
     /// Whoever comes while this closes is its.
@@ -64,7 +66,8 @@ pub(super) enum Phase {
 struct Pending {
     key: Key,
     overlapped: Box<UnsafeCell<Overlapped>>,
-    handle: OwnedHandle,
+    /// None once it was closed, which ends the wait as well.
+    handle: Option<OwnedHandle>,
 }
 
 // SAFETY: the OVERLAPPED has no tie to a thread. It is the system's until its packet has come, and after that it is read by
@@ -150,15 +153,18 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it closes by itself: see [`close_aside`](Queue::close_aside).
+    pub(super) fn is_left(&self) -> bool {
+        self.state().left
+    }
+
     pub(super) fn phase(&self) -> Phase {
         self.state().phase
     }
 
-    /// Begins with the first instance of the name, and puts up the others.
-    pub(super) fn begin(&self, first: OwnedHandle, slots: &Slots) -> io::Result<()> {
-        let mut state = self.state();
-        self.put_up(&mut state, first)?;
-        self.replenish(&mut state, slots)
+    /// Begins with the first instance of the name.
+    pub(super) fn begin(&self, first: OwnedHandle) -> io::Result<()> {
+        self.put_up(&mut self.state(), first)
     }
 
     /// One more instance, of a name that has `ours` already.
@@ -182,32 +188,34 @@ impl Queue {
     fn put_up(&self, state: &mut State, handle: OwnedHandle) -> io::Result<()> {
         let key = Key::new();
         self.port.add(&handle, key)?;
-        let pending = Pending {
+        let mut pending = Pending {
             key,
             overlapped: Box::default(),
-            handle,
+            handle: None,
         };
         let overlapped = pending.overlapped.get();
         // SAFETY: the OVERLAPPED is new. It stays in its box, which is dropped only when its packet has come, or when
         // the call below says that none will.
-        match unsafe { os::listen(&pending.handle, overlapped) }? {
+        let listening = unsafe { os::listen(&handle, overlapped) }?;
+        pending.handle = Some(handle);
+        match listening {
             Listening::Pending => state.pending.push(pending),
             Listening::Connected => match self.port.post(key, overlapped) {
                 // In its turn, behind those whose packets are there already.
                 Ok(()) => state.pending.push(pending),
                 // Out of its turn, and not lost.
-                Err(_) => state.ready.push_back(self.came(pending)),
+                Err(_) => state.ready.extend(self.came(pending)),
             },
         }
         Ok(())
     }
 
-    fn came(&self, pending: Pending) -> Came {
-        Came {
-            handle: pending.handle,
+    fn came(&self, pending: Pending) -> Option<Came> {
+        Some(Came {
+            handle: pending.handle?,
             key: Some(pending.key),
             open: Open::new(&self.open),
-        }
+        })
     }
 
     /// Puts up as many instances as the backlog asks for and the slots allow: first all are made, then all wait for clients.
@@ -286,9 +294,9 @@ impl Queue {
         match came {
             true => {
                 let came = self.came(pending);
-                state.ready.push_back(came);
+                state.ready.extend(came);
             }
-            false => state.spent.push(pending.handle),
+            false => state.spent.extend(pending.handle),
         }
         Self::end(&mut state);
         true
@@ -307,11 +315,34 @@ impl Queue {
             return;
         }
         (state.phase, state.heir) = (Phase::Closing, heir);
-        for pending in &state.pending {
-            // SAFETY: it was started, and its packet has not been taken out yet.
-            unsafe { os::cancel(&pending.handle, pending.overlapped.get()) };
+        let keeps = state.heir.is_some();
+        for pending in &mut state.pending {
+            match &pending.handle {
+                // Who has come meanwhile is the heir's.
+                Some(handle) if keeps => {
+                    // SAFETY: it was started, and its packet has not been taken out yet.
+                    unsafe { os::cancel(handle, pending.overlapped.get()) }
+                }
+                _ => pending.handle = None,
+            }
         }
         Self::end(&mut state);
+    }
+
+    /// The same, by another thread: nothing here waits for it.
+    #[cfg(feature = "tokio")]
+    pub(super) fn close_aside(&self) {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return;
+        }
+        (state.phase, state.left) = (Phase::Closing, true);
+        let mut handles = std::mem::take(&mut state.spent);
+        handles.extend(state.pending.iter_mut().filter_map(|it| it.handle.take()));
+        handles.extend(state.ready.drain(..).map(|came| came.handle));
+        Self::end(&mut state);
+        drop(state);
+        aside::close(handles);
     }
 
     /// Gives up on packets that do not come: their memory is left to the system, and the name is free all the same.
@@ -350,7 +381,7 @@ impl Queue {
     /// Looks at one of the instances, if there is one.
     pub(super) fn look<T>(&self, look: impl FnOnce(&OwnedHandle) -> T) -> Option<T> {
         let state = self.state();
-        let waiting = state.pending.iter().map(|pending| &pending.handle);
+        let waiting = state.pending.iter().filter_map(|it| it.handle.as_ref());
         let mut all = waiting.chain(state.ready.iter().map(|came| &came.handle));
         all.next().map(look)
     }

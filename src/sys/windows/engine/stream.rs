@@ -3,6 +3,8 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::os::windows::io::OwnedHandle;
+#[cfg(test)]
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -36,6 +38,8 @@ struct Inner {
     writing: Mutex<Writing<PipeSink>>,
     draining: Mutex<Draining>,
     closed: AtomicBool,
+    #[cfg(test)]
+    hints: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -88,6 +92,8 @@ impl Inner {
 
 impl Target for Inner {
     fn hint(&self) {
+        #[cfg(test)]
+        self.hints.fetch_add(1, Ordering::Relaxed);
         if self.elsewhere {
             lock(&self.reading).source_mut().run_errand();
             lock(&self.writing).sink_mut().run_errand();
@@ -143,6 +149,8 @@ impl AsyncStream {
             writing: Mutex::new(Writing::new(PipeSink::new(pipe.clone(), bound))),
             draining: Mutex::default(),
             closed: AtomicBool::new(false),
+            #[cfg(test)]
+            hints: AtomicUsize::new(0),
         });
         engine.hold(key, inner.clone());
         Ok(AsyncStream {
@@ -198,6 +206,12 @@ impl AsyncStream {
 
     pub(crate) fn mode(&self) -> PipeMode {
         self.inner.mode
+    }
+
+    /// How many packets have come for it.
+    #[cfg(test)]
+    pub(super) fn hints(&self) -> usize {
+        self.inner.hints.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]

@@ -332,6 +332,11 @@ fn a_handle_that_is_bound_elsewhere_does_as_well() {
             block_on(read_exact(&server, &mut got)).unwrap();
             assert_eq!(got, bytes);
         });
+        // Whatever ended was told of, and not without end.
+        thread::sleep(Duration::from_millis(50));
+        let hints = server.hints();
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(server.hints(), hints);
         // A read that waits as its stream goes.
         let mut buffer = [0; 5];
         let mut once = pin!(read(&server, &mut buffer));

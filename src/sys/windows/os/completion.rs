@@ -90,7 +90,8 @@ impl Watch {
         }
 
         TELL.get_or_init(|| tell);
-        let event = Event::new()?;
+        // One that stays set would be told of without end.
+        let event = Event::for_one_wait()?;
         let mut wait = null_mut();
         // SAFETY: an open event, which is closed after the wait has ended. The context is a number.
         let registered = check(unsafe {
