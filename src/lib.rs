@@ -39,9 +39,19 @@
 //! # What it does not do
 //!
 //! * It is no transport between machines; see [`PipeName`] for the one exception that Windows has.
-//! * It starts no thread, and depends on nothing but the bindings of the system. (On Windows
+//! * Without features it starts no thread, and depends on nothing but the bindings of the system. (On Windows
 //!   `wait_drained` and `close_write` may wait for the peer on a thread of the system's own pool.)
 //! * It puts no protocol on the pipe: what you write is what the other program reads.
+//!
+//! # Features
+//!
+//! All are off by default; `docs/frameworks.md` says what each brings.
+//!
+//! * `tokio`: the async half, `npipe::tokio`. On Windows it has one thread, made when it is first needed.
+//! * `axum`: the async listener is one of `axum::serve`, and `ConnectInfo<Peer>` says who asks.
+//! * `hyper-util`: `PipeConnector`, for hyper's and tonic's clients.
+//! * `tonic`: the async listener's `incoming()` is one of tonic's servers. Needs Rust 1.88, as tonic does.
+//! * `serde`: names and the options' enums in configurations.
 //!
 //! # Errors
 //!

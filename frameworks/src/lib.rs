@@ -22,3 +22,7 @@ pub async fn told_to_end() {
         _ = is_told => {}
     }
 }
+
+#[doc = include_str!("../../docs/frameworks.md")]
+#[cfg(doctest)]
+struct Document;

@@ -118,10 +118,6 @@ fn rust_asks_node() {
     not(dotnet),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
-#[cfg_attr(
-    windows,
-    ignore = "Wine: HTTP/2 of .NET for Windows was never seen to begin there"
-)]
 fn csharp_asks_rust() {
     ours_serves(|pipe, deeds| Stack::DotnetGrpc.connect(pipe, deeds));
 }

@@ -96,10 +96,6 @@ fn csharp_asks_rust() {
     not(dotnet),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
-#[cfg_attr(
-    windows,
-    ignore = "Wine: HTTP/2 of .NET for Windows was never seen to begin there"
-)]
 fn csharp_asks_rust_over_http_2() {
     let _watchdog = watchdog();
     let pipe = name("http2");

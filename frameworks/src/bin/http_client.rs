@@ -3,13 +3,19 @@
 //! Its deeds are those of `interop/go/http`: `get=PATH`, `echo=N`, `many=N` at once, `keep=N` one after the other; and
 //! `version=2` for HTTP/2 without TLS. Without any it asks for /hello.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use npipe::ConnectOptions;
 use npipe::tokio::PipeConnector;
+
+/// How long a connection may wait for a server that is busy.
+const BUSY: Duration = Duration::from_secs(30);
 
 type Http = Client<PipeConnector, Full<Bytes>>;
 
@@ -21,10 +27,13 @@ async fn main() -> anyhow::Result<()> {
     if deeds.is_empty() {
         deeds.push("get=/hello".to_owned());
     }
+    // Other languages' servers keep few instances ready: many clients at once are to wait their turn.
+    let options = ConnectOptions::new().timeout(BUSY);
+    let connector = PipeConnector::new(&name).options(options);
     let client = |http2| -> Http {
         Client::builder(TokioExecutor::new())
             .http2_only(http2)
-            .build(PipeConnector::new(&name))
+            .build(connector.clone())
     };
     let mut http = client(false);
     for deed in &deeds {
