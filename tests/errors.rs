@@ -143,8 +143,8 @@ fn cases() -> Vec<Case> {
     ));
     drop(client);
     let error = loop {
-        match (&server).write(b"?") {
-            Ok(_) => {} // it may take a moment until the end has come
+        match (&server).write_all(b"?") {
+            Ok(()) => {} // it may take a moment until the end has come
             Err(error) => break error,
         }
     };
