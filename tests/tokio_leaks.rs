@@ -98,24 +98,43 @@ fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+/// How long it took to drop a runtime with all that.
+fn goes(runtime: Runtime) -> Duration {
+    let peers = thousand(&runtime);
+    #[cfg(target_os = "linux")]
+    let before = open_files();
+    let ((), time) = timed(|| drop(runtime));
+    // Nothing is left of the other ends.
+    #[cfg(target_os = "linux")]
+    {
+        let after = open_files();
+        assert!(after <= before - peers.len(), "{before} {after}");
+    }
+    // The peers see an end: what is there, and then no more.
+    for mut peer in peers {
+        let mut buffer = [0; 4096];
+        while peer.read(&mut buffer).unwrap_or(0) > 0 {}
+    }
+    time
+}
+
 #[test]
 fn a_runtime_that_is_dropped_goes_at_once_and_leaves_nothing() {
     let _watchdog = watchdog(240);
-    for runtime in runtimes() {
-        let peers = thousand(&runtime);
-        #[cfg(target_os = "linux")]
-        let before = open_files();
-        let ((), time) = timed(|| drop(runtime));
-        assert!(time < Duration::from_secs(1), "{time:?}");
-        // The peers see an end: what is there, and then no more. Nothing is left of the other ends.
-        #[cfg(target_os = "linux")]
-        {
-            let after = open_files();
-            assert!(after <= before - peers.len(), "{before} {after}");
+    for kind in 0..2 {
+        // Up to three times: another program may have had the machine meanwhile.
+        let times = (0..3).map(|_| {
+            let [one, other] = runtimes();
+            goes(if kind == 0 { one } else { other })
+        });
+        let mut slow = Vec::new();
+        for time in times {
+            if time < Duration::from_secs(1) {
+                slow.clear();
+                break;
+            }
+            slow.push(time);
         }
-        for mut peer in peers {
-            let mut buffer = [0; 4096];
-            while peer.read(&mut buffer).unwrap_or(0) > 0 {}
-        }
+        assert!(slow.is_empty(), "never within a second: {slow:?}");
     }
 }
