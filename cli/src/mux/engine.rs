@@ -38,6 +38,8 @@ struct Signal {
 
 thread_local! {
     /// This thread is about to do itself what it is woken for.
+    // It is const, which clippy 1.96 overlooks for Windows.
+    #[allow(clippy::missing_const_for_thread_local)]
     static AT_IT: Cell<bool> = const { Cell::new(false) };
 }
 
