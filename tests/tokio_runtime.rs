@@ -91,7 +91,7 @@ fn a_connect_to_a_server_that_has_no_room_blocks_nobody() {
     let _watchdog = watchdog(60);
     with_a_heartbeat(async {
         let name = name("full");
-        let options = ListenOptions::new().max_instances(1).backlog(1);
+        let options = ListenOptions::new().backlog(1);
         let listener = options.bind_tokio(&name).unwrap();
         let mut clients = Vec::new();
         let error = loop {
