@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::Duration;
 
 use common::{name, pair_on, watchdog};
-use npipe::{PipeListener, PipeStream};
+use npipe::{ListenOptions, PipeListener, PipeStream};
 
 struct Counting;
 
@@ -118,4 +118,23 @@ fn an_idle_stream_is_a_descriptor_and_half_a_kilobyte() {
     });
     assert_eq!(with_timeouts[1], 0.0, "threads");
     assert!(with_timeouts[2] <= 512.0, "{} bytes", with_timeouts[2]);
+
+    let messages = ListenOptions::new()
+        .message_mode(true)
+        .bind(name("idle"))
+        .unwrap();
+    let messages = kept(&messages, |server, client| {
+        for (one, other) in [(&*server, &*client), (&*client, &*server)] {
+            one.set_read_timeout(SHORT).unwrap();
+            timed_out(one.recv_part(&mut [0; 16]));
+            one.set_read_timeout(None).unwrap();
+            // In pieces, and one that is large.
+            other.send(&[1; 100]).unwrap();
+            while !one.recv_part(&mut [0; 16]).unwrap().complete {}
+            other.send(&[1; 100_000]).unwrap();
+            assert_eq!(one.recv(&mut Vec::new()).unwrap(), Some(100_000));
+        }
+    });
+    assert_eq!(messages[1], 0.0, "threads");
+    assert!(messages[2] <= 1024.0, "{} bytes", messages[2]);
 }
