@@ -70,6 +70,7 @@ impl Stream {
         }
     }
 
+    #[cfg(feature = "tokio")]
     pub(super) fn fd(&self) -> &OwnedFd {
         &self.fd
     }
