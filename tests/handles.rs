@@ -139,12 +139,7 @@ impl ForeignRead {
         let mut length = 0;
         // SAFETY: the operation's own handle and OVERLAPPED; it waits until the system has let go.
         let done = unsafe {
-            GetOverlappedResult(
-                handle.as_raw_handle(),
-                &mut *self.overlapped,
-                &mut length,
-                1,
-            )
+            GetOverlappedResult(handle.as_raw_handle(), &*self.overlapped, &mut length, 1)
         };
         // SAFETY: reads a number of this thread's.
         assert_ne!(done, 0, "{}", unsafe { GetLastError() });
@@ -205,10 +200,8 @@ fn pool_answers_within(limit: Duration) {
     let (done, ran) = mpsc::channel::<()>();
     let context = Box::into_raw(Box::new(done)).cast();
     // SAFETY: the callback takes the box over.
-    assert_ne!(
-        unsafe { TrySubmitThreadpoolCallback(Some(run), context, null()) },
-        0
-    );
+    let submitted = unsafe { TrySubmitThreadpoolCallback(Some(run), context, null()) };
+    assert_ne!(submitted, 0);
     ran.recv_timeout(limit).expect("the pool is full");
 }
 

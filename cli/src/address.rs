@@ -200,7 +200,9 @@ impl Address {
                 let environment = errand.client.map(End::environment).unwrap_or_default();
                 program.start(&environment, errand.grace).map(End::Program)
             }
-            Address::Mux(keeper) => keeper.dial(carry.message.is_some(), has_left).map(End::Mux),
+            Address::Mux(keeper) => keeper
+                .dial(carry.message.is_some(), has_left)
+                .map(|channel| End::Mux(Box::new(channel))),
             Address::Stdio => End::stdio(carry.message),
         }
     }

@@ -83,7 +83,7 @@ impl Door {
                 tcp::prepare(&stream);
                 Ok(End::Tcp(stream))
             }
-            Door::Mux(keeper) => Ok(End::Mux(keeper.accept())),
+            Door::Mux(keeper) => Ok(End::Mux(Box::new(keeper.accept()))),
         }
     }
 

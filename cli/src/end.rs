@@ -25,7 +25,7 @@ pub enum End {
     Tcp(TcpStream),
     Program(Running),
     /// A connection among others through one program.
-    Mux(Channel),
+    Mux(Box<Channel>),
     Own(Own),
 }
 

@@ -66,8 +66,13 @@ impl Inner {
             let why = "a part of a message has come, by a recv that was dropped: receive it first";
             return Err(Fault::new(Reason::WrongHandle, why).of(INTO_BLOCKING, state.name()));
         }
-        let io = self.io.into_stream();
-        let io = io.map_err(|e| error::named(INTO_BLOCKING, state.name(), e))?;
+        let io = self.io.into_stream().map_err(|e| {
+            if e.kind() == ErrorKind::WouldBlock {
+                let why = "what was written is still on its way out: wait for it first (flush)";
+                return Fault::new(Reason::WouldBlock, why).of(INTO_BLOCKING, state.name());
+            }
+            error::named(INTO_BLOCKING, state.name(), e)
+        })?;
         Ok(Parts {
             hold: self._hold,
             io,

@@ -104,7 +104,7 @@ impl Mux {
             let (mux, busy) = (mux.clone(), busy.clone());
             let client = move || {
                 let run = || {
-                    let (near, far) = meet(End::Mux(channel), |client| {
+                    let (near, far) = meet(End::Mux(Box::new(channel)), |client| {
                         let errand = Errand {
                             client: Some(client),
                             grace: mux.serve.grace.0,
@@ -167,7 +167,7 @@ impl Mux {
         door.serve(Patience(None), DESCRIPTORS, move |client, number| {
             let run = || {
                 let far = session.open(client.has_messages(), || client.has_left())?;
-                couple(client, End::Mux(far), terms, None)
+                couple(client, End::Mux(Box::new(far)), terms, None)
             };
             match run() {
                 Ok(outcome) => told(&format!("client {number}"), &outcome),

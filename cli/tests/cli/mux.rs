@@ -6,7 +6,9 @@ use std::time::Duration;
 #[cfg(unix)]
 use std::time::Instant;
 
-use npipe::{ListenOptions, PipeStream};
+#[cfg(any(windows, target_os = "linux"))]
+use npipe::ListenOptions;
+use npipe::PipeStream;
 
 use crate::harness::*;
 

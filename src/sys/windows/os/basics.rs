@@ -19,16 +19,6 @@ macro_rules! count {
 
 pub(super) use count;
 
-#[cfg(test)]
-#[allow(clippy::missing_const_for_thread_local)] // it is const; clippy 1.96 does not see it here
-pub(crate) mod calls {
-    use std::cell::Cell;
-
-    thread_local! {
-        pub(crate) static COUNT: Cell<usize> = const { Cell::new(0) };
-    }
-}
-
 pub(super) fn last<T>() -> io::Result<T> {
     Err(io::Error::last_os_error())
 }
@@ -101,4 +91,14 @@ pub(crate) fn is_end(error: &io::Error) -> bool {
         // BAD_PIPE: of a server's end that was disconnected, some calls say this.
         ERROR_BROKEN_PIPE | ERROR_NO_DATA | ERROR_PIPE_NOT_CONNECTED | ERROR_BAD_PIPE
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::missing_const_for_thread_local)] // it is const; clippy 1.96 does not see it here
+pub(crate) mod calls {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(crate) static COUNT: Cell<usize> = const { Cell::new(0) };
+    }
 }

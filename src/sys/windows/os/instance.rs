@@ -249,6 +249,7 @@ pub(crate) fn disconnect(pipe: &OwnedHandle) -> io::Result<()> {
 
 /// A system that has no more instances to give, for the tests of what then becomes of a name.
 #[cfg(test)]
+#[allow(clippy::missing_const_for_thread_local)] // as in `basics`
 pub(crate) mod faults {
     use std::cell::Cell;
     use std::io;
