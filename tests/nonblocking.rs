@@ -5,7 +5,9 @@ mod common;
 use std::io::{ErrorKind, Read, Write};
 
 use common::{name, pair, pair_on, read_all, watchdog};
-use npipe::{ListenOptions, PipeListener, PipeStream};
+use npipe::PipeListener;
+#[cfg(any(windows, target_os = "linux"))]
+use npipe::{ListenOptions, PipeStream};
 
 fn would_block<T: std::fmt::Debug>(result: std::io::Result<T>) {
     let error = result.unwrap_err();

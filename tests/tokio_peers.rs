@@ -9,10 +9,14 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use common::tasks::{pair_of, runtimes};
+#[cfg(any(windows, target_os = "linux"))]
+use common::tasks::pair_of;
+use common::tasks::runtimes;
 use common::{name, pattern, watchdog};
+#[cfg(any(windows, target_os = "linux"))]
+use npipe::ListenOptions;
+use npipe::PipeName;
 use npipe::tokio::{PipeListener, PipeStream};
-use npipe::{ListenOptions, PipeName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const LENGTH: usize = 300_000;

@@ -41,7 +41,6 @@ fn nothing_of_ours_stays_on_a_socket() {
     }
 }
 
-#[cfg(target_os = "linux")]
 /// A pair of which each end has read and written under a deadline that is far away.
 fn under_a_deadline() -> (PipeListener, PipeStream, PipeStream) {
     let (listener, mut server, mut client) = pair("far");
@@ -77,14 +76,14 @@ fn the_one_owner_of_a_stream_is_held_to_its_deadline_in_time() {
         let (error, took) = timed(|| client.read(&mut [0]).unwrap_err());
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
         assert!(took + Duration::from_millis(2) >= wait, "{took:?}");
-        assert!(took < wait * 10, "{took:?}");
+        assert!(took < wait + Duration::from_secs(5), "{took:?}");
     }
     let wait = Duration::from_millis(2500);
     client.set_deadline(Some(Instant::now() + wait)).unwrap();
     let (error, took) = timed(|| client.write_all(&vec![1; 4 << 20]).unwrap_err());
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
     assert!(took + Duration::from_millis(2) >= wait, "{took:?}");
-    assert!(took < wait * 4, "{took:?}");
+    assert!(took < wait + Duration::from_secs(8), "{took:?}");
 }
 
 #[test]

@@ -6,26 +6,27 @@ use std::io::{BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{name, pair, pattern, watchdog};
-use npipe::{ListenOptions, PipeListener, PipeStream};
+#[cfg(any(windows, target_os = "linux"))]
+use common::name;
+use common::{pair, pattern, watchdog};
+#[cfg(any(windows, target_os = "linux"))]
+use npipe::{PipeListener, PipeStream};
 
-fn messages(what: &str) -> Option<(PipeListener, PipeStream, PipeStream)> {
-    if !cfg!(any(windows, target_os = "linux")) {
-        return None;
-    }
-    let listener = ListenOptions::new()
+#[cfg(any(windows, target_os = "linux"))]
+fn messages(what: &str) -> (PipeListener, PipeStream, PipeStream) {
+    let listener = npipe::ListenOptions::new()
         .message_mode(true)
         .bind(name(what))
         .unwrap();
     let (server, client) = common::pair_on(&listener);
-    Some((listener, server, client))
+    (listener, server, client)
 }
 
 #[cfg(any(windows, target_os = "linux"))]
 #[test]
 fn a_formatted_line_is_one_message() {
     let _watchdog = watchdog(60);
-    let (_listener, server, mut client) = messages("line").unwrap();
+    let (_listener, server, mut client) = messages("line");
     let (who, times) = ("world", 3);
     let long = "x".repeat(5000);
     writeln!(&client, "hello {who}, {times} times").unwrap();
@@ -144,7 +145,7 @@ fn slices_are_one_write() {
 #[test]
 fn slices_are_one_message() {
     let _watchdog = watchdog(60);
-    let (_listener, mut server, client) = messages("slice-message").unwrap();
+    let (_listener, mut server, client) = messages("slice-message");
     let (a, b) = (pattern(1, 100_000), pattern(2, 70_000));
     let slices = [IoSlice::new(b"head"), IoSlice::new(&a), IoSlice::new(&b)];
     thread::scope(|scope| {

@@ -38,6 +38,7 @@ pub trait Door: Debug + Send + Sync {
     /// The next one of `incoming()`.
     fn next(&self) -> Option<io::Result<Stream>>;
     fn close(&self);
+    #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))] // of message pipes
     fn mode(&self) -> PipeMode;
     fn local_addr(&self) -> PipeName;
     fn security_descriptor(&self) -> io::Result<String>;
@@ -73,6 +74,7 @@ impl dyn Half + '_ {
         (listener, server, client)
     }
 
+    #[cfg_attr(not(any(windows, target_os = "linux")), allow(dead_code))] // of message pipes
     pub fn messages(&self, what: &str) -> (Listener, Stream, Stream) {
         let options = ListenOptions::new().message_mode(true);
         let listener = self.listen(options, name(what)).unwrap();
