@@ -328,7 +328,10 @@ fn a_stream_knows_whether_its_peer_is_there(half: &dyn Half) {
             assert!(server.is_connected().unwrap() && client.is_connected().unwrap());
         }
         drop(client);
-        assert!(!server.is_connected().unwrap());
+        // Windows: a half close that has not got through is given up first, and nobody waits for that.
+        while server.is_connected().unwrap() {
+            thread::yield_now();
+        }
         // What had been sent is still there.
         assert_eq!(read_all(&server).unwrap(), b"last");
         assert!(!server.is_connected().unwrap());
