@@ -135,7 +135,7 @@ impl ForeignRead {
         read
     }
 
-    fn finish(mut self, handle: &OwnedHandle) {
+    fn finish(self, handle: &OwnedHandle) {
         let mut length = 0;
         // SAFETY: the operation's own handle and OVERLAPPED; it waits until the system has let go.
         let done = unsafe {

@@ -91,7 +91,10 @@ fn rust_with_rust() {
     windows,
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
-#[cfg_attr(not(go), ignore = "left out: no Go; `cargo xtask test` sets it up")]
+#[cfg_attr(
+    all(not(windows), not(go)),
+    ignore = "left out: no Go; `cargo xtask test` sets it up"
+)]
 fn go_asks_rust() {
     ours_serves(|pipe, deeds| Stack::GoGrpc.connect(pipe, deeds));
 }
@@ -101,7 +104,10 @@ fn go_asks_rust() {
     windows,
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
-#[cfg_attr(not(go), ignore = "left out: no Go; `cargo xtask test` sets it up")]
+#[cfg_attr(
+    all(not(windows), not(go)),
+    ignore = "left out: no Go; `cargo xtask test` sets it up"
+)]
 fn rust_asks_go() {
     ours_asks(Stack::GoGrpc);
 }
@@ -112,7 +118,7 @@ fn rust_asks_go() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(node_modules),
+    all(not(windows), not(node_modules)),
     ignore = "left out: no packages of Node; `cargo xtask test` sets them up"
 )]
 fn node_asks_rust() {
@@ -126,7 +132,7 @@ fn node_asks_rust() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(node_modules),
+    all(not(windows), not(node_modules)),
     ignore = "left out: no packages of Node; `cargo xtask test` sets them up"
 )]
 fn rust_asks_node() {
@@ -139,7 +145,7 @@ fn rust_asks_node() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(dotnet),
+    all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
 fn csharp_asks_rust() {

@@ -96,7 +96,7 @@ fn rust_with_rust_over_http_2() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(dotnet),
+    all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
 fn csharp_asks_rust() {
@@ -109,7 +109,7 @@ fn csharp_asks_rust() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(dotnet),
+    all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
 fn csharp_asks_rust_over_http_2() {
@@ -128,7 +128,10 @@ fn csharp_asks_rust_over_http_2() {
     windows,
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
-#[cfg_attr(not(go), ignore = "left out: no Go; `cargo xtask test` sets it up")]
+#[cfg_attr(
+    all(not(windows), not(go)),
+    ignore = "left out: no Go; `cargo xtask test` sets it up"
+)]
 fn go_asks_rust() {
     ours_serves(|pipe, deeds| Stack::GoHttp.connect(pipe, deeds), true);
 }
@@ -138,7 +141,10 @@ fn go_asks_rust() {
     windows,
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
-#[cfg_attr(not(go), ignore = "left out: no Go; `cargo xtask test` sets it up")]
+#[cfg_attr(
+    all(not(windows), not(go)),
+    ignore = "left out: no Go; `cargo xtask test` sets it up"
+)]
 fn rust_asks_go() {
     ours_asks(Stack::GoHttp, "Go");
 }
@@ -149,7 +155,7 @@ fn rust_asks_go() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(node),
+    all(not(windows), not(node)),
     ignore = "left out: no Node; `cargo xtask test` sets one up"
 )]
 fn node_asks_rust() {
@@ -162,7 +168,7 @@ fn node_asks_rust() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(node),
+    all(not(windows), not(node)),
     ignore = "left out: no Node; `cargo xtask test` sets one up"
 )]
 fn rust_asks_node() {
@@ -175,7 +181,10 @@ fn rust_asks_node() {
     windows,
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
-#[cfg_attr(not(curl), ignore = "left out: no curl; `cargo xtask test` sets it up")]
+#[cfg_attr(
+    all(not(windows), not(curl)),
+    ignore = "left out: no curl; `cargo xtask test` sets it up"
+)]
 fn curl_asks_rust() {
     let _watchdog = watchdog();
     let pipe = name("curl");

@@ -82,7 +82,7 @@ fn rust_with_rust() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(node_modules),
+    all(not(windows), not(node_modules)),
     ignore = "left out: no packages of Node; `cargo xtask test` sets them up"
 )]
 fn rust_with_vscode_jsonrpc() {
@@ -99,7 +99,7 @@ fn rust_with_vscode_jsonrpc() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(dotnet),
+    all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
 fn rust_with_csharp() {
@@ -197,7 +197,7 @@ fn a_language_server_speaks_to_its_editor() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(neovim),
+    all(not(windows), not(neovim)),
     ignore = "left out: no Neovim; `cargo xtask test` sets it up"
 )]
 fn neovim_writes_what_it_is_told() {

@@ -108,7 +108,7 @@ fn talk(kind: Kind) {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(node),
+    all(not(windows), not(node)),
     ignore = "left out: no Node; `cargo xtask test` sets one up"
 )]
 fn node_talks_with_tasks() {
@@ -122,7 +122,7 @@ fn node_talks_with_tasks() {
 )]
 #[cfg(unix)] // the Python peer is made of sockets
 #[cfg_attr(
-    not(python),
+    all(not(windows), not(python)),
     ignore = "left out: no Python; `cargo xtask test` sets one up"
 )]
 fn python_talks_with_tasks() {
@@ -135,7 +135,7 @@ fn python_talks_with_tasks() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(dotnet),
+    all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
 fn dotnet_talks_with_tasks() {
@@ -160,7 +160,7 @@ fn go_winio_talks_with_tasks() {
     ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
 )]
 #[cfg_attr(
-    not(dotnet),
+    all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
 fn the_messages_of_dotnet_come_to_tasks_as_they_were_sent() {
