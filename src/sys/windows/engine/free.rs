@@ -5,11 +5,14 @@ use std::os::windows::io::OwnedHandle;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::super::os::{self, Key, WaitBuffer};
+use super::super::os::{self, Key, Started, WaitBuffer};
 use super::core::{Engine, Target, engine};
 use super::memory::Operation;
 
 /// A wait of the device that the pipes are. Dropped, it is given up.
+///
+/// It is over once its packet has come, and not as soon as its result is there: the device is not to be closed in between.
+/// (Wine's server would go on with what it has freed.)
 pub(crate) struct Free {
     inner: Arc<Inner>,
 }
@@ -25,9 +28,15 @@ struct State {
     operation: Operation,
     /// What the operation was given. It stays until that is over.
     buffer: Option<WaitBuffer>,
-    waits: bool,
+    wait: Wait,
     waker: Option<Waker>,
     dropped: bool,
+}
+
+enum Wait {
+    No,
+    Pending,
+    Over(io::Result<()>),
 }
 
 impl Inner {
@@ -40,9 +49,14 @@ impl Inner {
 impl Target for Inner {
     fn hint(&self) {
         let mut state = self.state();
-        let over = state.waits && state.operation.look().is_ready();
-        let waker = if over { state.waker.take() } else { None };
-        let dropped = state.dropped && !state.operation.is_pending();
+        if !matches!(state.wait, Wait::Pending) {
+            return;
+        }
+        let Poll::Ready(outcome) = state.operation.look() else {
+            return;
+        };
+        state.wait = Wait::Over(outcome.map(drop));
+        let (waker, dropped) = (state.waker.take(), state.dropped);
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -58,6 +72,8 @@ impl Free {
         let engine = engine()?;
         let key = Key::new();
         engine.port().add(&device, key)?;
+        // Without it there are packets that nobody needs.
+        let _ = os::skip_packets(&device);
         let inner = Arc::new(Inner {
             engine,
             key,
@@ -65,7 +81,7 @@ impl Free {
             state: Mutex::new(State {
                 operation: Operation::new(),
                 buffer: None,
-                waits: false,
+                wait: Wait::No,
                 waker: None,
                 dropped: false,
             }),
@@ -82,28 +98,33 @@ impl Free {
     ) -> Poll<io::Result<()>> {
         let inner = &self.inner;
         let mut state = inner.state();
-        let outcome = if state.waits {
-            state.operation.look()
-        } else {
-            let Some(question) = question.take() else {
-                return Poll::Ready(Ok(()));
-            };
-            let State {
-                operation, buffer, ..
-            } = &mut *state;
-            let buffer = buffer.insert(question);
-            // SAFETY: none is pending. The buffer is on the heap, and stays with the operation until that is over: none
-            // other is put in its place before.
-            unsafe {
-                operation
-                    .begin_bare(|overlapped| os::wait_instance(&inner.device, buffer, overlapped))
+        match std::mem::replace(&mut state.wait, Wait::No) {
+            Wait::Over(outcome) => return Poll::Ready(outcome),
+            Wait::Pending => state.wait = Wait::Pending,
+            Wait::No => {
+                let Some(question) = question.take() else {
+                    return Poll::Ready(Ok(()));
+                };
+                let State {
+                    operation, buffer, ..
+                } = &mut *state;
+                let buffer = buffer.insert(question);
+                // SAFETY: none is pending. The buffer is on the heap, and stays with the operation until that is over:
+                // none other is put in its place before.
+                let started = unsafe {
+                    operation.begin_bare(|overlapped| {
+                        os::wait_instance(&inner.device, buffer, overlapped)
+                    })
+                };
+                match started {
+                    Ok(Started::Pending) => state.wait = Wait::Pending,
+                    Ok(Started::Finished) => return Poll::Ready(Ok(())),
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
             }
-        };
-        state.waits = outcome.is_pending();
-        if state.waits {
-            state.waker = Some(cx.waker().clone());
         }
-        outcome.map(|outcome| outcome.map(drop))
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

@@ -191,7 +191,7 @@ impl Operation {
         }
     }
 
-    /// The same, without a buffer.
+    /// The same, without a buffer, and without a look at how far it has come.
     ///
     /// # Safety
     ///
@@ -199,16 +199,12 @@ impl Operation {
     pub(super) unsafe fn begin_bare(
         &mut self,
         start: impl FnOnce(*mut Overlapped) -> io::Result<Started>,
-    ) -> Poll<io::Result<Part>> {
+    ) -> io::Result<Started> {
         // SAFETY: the caller's promise: it is nobody else's at the moment.
         unsafe { *self.overlapped.as_ptr() = Overlapped::default() };
-        match start(self.overlapped.as_ptr()) {
-            Err(error) => Poll::Ready(Err(error)),
-            Ok(_) => {
-                self.pending = true;
-                self.look()
-            }
-        }
+        let started = start(self.overlapped.as_ptr())?;
+        self.pending = started == Started::Pending;
+        Ok(started)
     }
 
     /// How far it has come.
