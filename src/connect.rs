@@ -126,7 +126,7 @@ fn connect(name: &PipeName, options: &ConnectOptions) -> io::Result<Connected<St
         if cancel.is_some_and(|token| token.is_cancelled()) {
             return Err(cancelled(name));
         }
-        let attempt = connector.attempt(until, cancel.is_some());
+        let attempt = connector.attempt();
         let busy = matches!(attempt, Attempt::Busy(_));
         let expired = until.is_some_and(|until| Instant::now() >= until);
         if let Some(judged) = judge(attempt, name, options, expired) {

@@ -5,7 +5,7 @@
 //! waits, and a cancel that comes too late.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,12 @@ pub(crate) fn earlier(until: Option<Instant>, slice: Duration) -> Option<Instant
 pub(crate) trait Waker {
     /// Makes the present wait, or the next one, end with [`Waited::Woken`].
     fn wake(&self);
+}
+
+impl<W: Waker> Waker for Arc<W> {
+    fn wake(&self) {
+        (**self).wake();
+    }
 }
 
 /// What limits a call, for the error that tells of it.
@@ -232,6 +238,7 @@ impl<W: Waker> Lane<W> {
         }
     }
 
+    #[cfg_attr(windows, allow(dead_code))] // for what Unix alone can do
     /// When a call by the one owner of the lane has to end (None: never), if it may block in the system at all: there is
     /// nothing to look at while it waits.
     pub(crate) fn alone(&mut self) -> Option<Option<Instant>> {

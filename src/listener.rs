@@ -13,7 +13,6 @@ use crate::kinds::{Directions, PipeMode, Role};
 use crate::lane::{Failure, Lane, Limit};
 use crate::name::PipeName;
 use crate::options::ListenOptions;
-use crate::slots::Slots;
 use crate::stream::{Kind, Parts, PipeStream};
 use crate::sys;
 #[cfg(feature = "tokio")]
@@ -66,7 +65,6 @@ pub(crate) struct Held {
     directions: Directions,
     max_message_size: usize,
     lane: Lane<sys::ListenWaiter>,
-    pub(crate) slots: Slots,
     pub(crate) listener: sys::Listener,
     gone: Gone,
     /// The tasks that wait in `accept`.
@@ -106,9 +104,10 @@ struct Slot(Arc<Held>);
 impl Drop for Slot {
     fn drop(&mut self) {
         let held = &self.0;
-        held.slots.release();
-        if held.slots.are_limited() && !held.lane.is_closed() {
-            held.listener.released(held.lane.waker(), &held.slots);
+        let slots = held.listener.slots();
+        slots.release();
+        if slots.most().is_some() && !held.lane.is_closed() {
+            held.listener.released();
             #[cfg(feature = "tokio")]
             held.tasks.wake_next();
         }
@@ -130,7 +129,6 @@ impl PipeListener {
         name: PipeName,
         options: &ListenOptions,
         lane: Lane<sys::ListenWaiter>,
-        slots: Slots,
     ) -> PipeListener {
         let held = Held {
             name: Arc::new(name),
@@ -138,7 +136,6 @@ impl PipeListener {
             directions: options.direction.of_server(),
             max_message_size: options.max_message_size,
             lane,
-            slots,
             listener,
             gone: Gone::default(),
             #[cfg(feature = "tokio")]
@@ -201,10 +198,10 @@ impl PipeListener {
 
     fn accept_within(&self, timeout: Option<Duration>) -> io::Result<PipeStream> {
         let held = &self.owner.held;
-        let accepted = held.lane.enter_within(timeout).and_then(|turn| {
-            let mut accept = held.listener.accept(held.lane.waker(), &held.slots);
-            turn.drive(&mut accept, None)
-        });
+        let accepted = held
+            .lane
+            .enter_within(timeout)
+            .and_then(|turn| turn.drive(&mut held.listener.accept(), None));
         let why = match accepted {
             Ok(stream) => {
                 return Ok(PipeStream::from_parts(self.welcome(stream)));
@@ -373,7 +370,7 @@ impl Held {
     fn close(&self) {
         self.lane.close();
         let _turn = self.lane.enter_last();
-        self.listener.close(self.lane.waker());
+        self.listener.close();
         self.gone.set();
         #[cfg(feature = "tokio")]
         self.tasks.wake_all();
@@ -418,9 +415,8 @@ impl ListenOptions {
     pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         let name = PipeName::new(name)?;
         self.check().map_err(|fault| fault.of("bind", &name))?;
-        let slots = Slots::new(self.max_instances);
-        let (listener, lane) = sys::Listener::bind(&name, self, &slots)?;
-        Ok(PipeListener::make(listener, name, self, lane, slots))
+        let (listener, lane) = sys::Listener::bind(&name, self)?;
+        Ok(PipeListener::make(listener, name, self, lane))
     }
 }
 
@@ -430,7 +426,7 @@ impl fmt::Debug for PipeListener {
         f.debug_struct("PipeListener")
             .field("name", &held.name)
             .field("mode", &held.mode)
-            .field("slots", &held.slots)
+            .field("slots", held.listener.slots())
             .field("closed", &held.lane.is_closed())
             .finish_non_exhaustive()
     }

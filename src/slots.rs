@@ -5,24 +5,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How many streams of a listener may be alive, and how many are.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    most: usize,
+    /// None: any number.
+    most: Option<u32>,
     alive: AtomicUsize,
 }
 
 impl Slots {
     pub(crate) fn new(most: Option<u32>) -> Slots {
         Slots {
-            most: most.map_or(usize::MAX, |most| most as usize),
+            most,
             alive: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn are_limited(&self) -> bool {
-        self.most != usize::MAX
+    /// How many may be alive; None: any number.
+    pub(crate) fn most(&self) -> Option<u32> {
+        self.most
     }
 
     pub(crate) fn free(&self) -> usize {
-        self.most.saturating_sub(self.alive.load(Ordering::SeqCst))
+        let most = self.most.map_or(usize::MAX, |most| most as usize);
+        most.saturating_sub(self.alive.load(Ordering::SeqCst))
     }
 
     pub(crate) fn take(&self) {

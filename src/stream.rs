@@ -1,5 +1,7 @@
 //! `PipeStream`: one open pipe between a server and a client.
 
+#[cfg(unix)]
+mod alone;
 mod bytes;
 mod end;
 mod limits;
@@ -15,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::kinds::{Directions, Part, PipeMode, Role};
-use crate::lane::{Failure, Lane, Turn, Waker};
+use crate::lane::{Failure, Lane, Operation, Turn, Waker};
 use crate::name::PipeName;
 use crate::sys;
 
@@ -221,9 +223,16 @@ impl PipeStream {
 
     /// One read of the system's, by the one whose turn it is.
     fn read_part(&self, turn: &Turn<'_, sys::Waiter>, buffer: &mut [u8]) -> Result<Part, Failure> {
+        self.read_by(turn, self.io().read(self.reading().waker(), buffer))
+    }
+
+    fn read_by(
+        &self,
+        turn: &Turn<'_, sys::Waiter>,
+        mut read: impl Operation<Output = Part>,
+    ) -> Result<Part, Failure> {
         self.state().may_read()?;
-        let spin = self.spin();
-        let part = turn.drive(&mut self.io().read(self.reading().waker(), buffer), spin)?;
+        let part = turn.drive(&mut read, self.spin())?;
         self.state().note_part(part);
         Ok(part)
     }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::sync::Arc;
 
-use super::{PipeStream, Shared, WRITE};
-use crate::kinds::PipeMode;
+use super::{PipeStream, WRITE};
+use crate::kinds::{Part, PipeMode};
 use crate::lane::{Beside, Failure, Turn};
 use crate::sys;
 
@@ -17,11 +16,19 @@ impl PipeStream {
         if buffer.is_empty() {
             return Ok(0);
         }
+        self.read_once(|turn| self.read_part(turn, buffer))
+    }
+
+    /// One read of the system's, as one of bytes.
+    fn read_once(
+        &self,
+        read: impl FnOnce(&Turn<'_, sys::Waiter>) -> Result<Part, Failure>,
+    ) -> io::Result<usize> {
         let read = self.in_reading_turn(|turn| {
             if self.state().is_read_ended() {
                 return Ok(0);
             }
-            let part = self.read_part(turn, buffer)?;
+            let part = read(turn)?;
             self.state().note_bytes(part.len);
             Ok(part.len)
         });
@@ -109,6 +116,18 @@ impl PipeStream {
             (Some(one), None) => return self.write_bytes(one),
             _ => {}
         }
+        #[cfg(unix)]
+        if self.mode() == PipeMode::Byte {
+            let first = slices.iter().position(|slice| !slice.is_empty());
+            let slices = &slices[first.unwrap_or_default()..];
+            let waiter = self.shared.writing.waker();
+            let written = self.in_writing_turn(|turn| {
+                turn.drive(&mut self.io().write_slices(waiter, slices), None)
+            });
+            return written
+                .map(|part| part.len)
+                .map_err(|failure| self.failed(WRITE, failure));
+        }
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         let room = match self.mode() {
             PipeMode::Byte => total.min(GATHERED),
@@ -137,6 +156,13 @@ impl PipeStream {
             (None, _) => return Ok(0),
             (Some(one), None) => return self.read_bytes(one),
             _ => {}
+        }
+        #[cfg(unix)]
+        if self.mode() == PipeMode::Byte {
+            let first = slices.iter().position(|slice| !slice.is_empty());
+            let slices = &mut slices[first.unwrap_or_default()..];
+            let read = self.io().read_slices(self.reading().waker(), slices);
+            return self.read_once(|turn| self.read_by(turn, read));
         }
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         let mut buffer = Vec::new();
@@ -220,12 +246,13 @@ impl Read for &PipeStream {
 }
 
 impl Read for PipeStream {
-    /// As for `&PipeStream`. A stream without clones asks the system once, and waits there.
+    /// As for `&PipeStream`. Unix: a stream without clones asks the system once, and waits there.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match Arc::get_mut(&mut self.shared).and_then(|shared| shared.read_alone(buffer)) {
-            Some(read) => self.state().ended(read),
-            None => self.read_bytes(buffer),
+        #[cfg(unix)]
+        if let Some(read) = self.read_alone(buffer) {
+            return self.state().ended(read);
         }
+        self.read_bytes(buffer)
     }
 
     /// One call of the system's for all buffers.
@@ -261,12 +288,13 @@ impl Write for &PipeStream {
 }
 
 impl Write for PipeStream {
-    /// As for `&PipeStream`. A stream without clones asks the system once, and waits there.
+    /// As for `&PipeStream`. Unix: a stream without clones asks the system once, and waits there.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match Arc::get_mut(&mut self.shared).and_then(|shared| shared.write_alone(bytes)) {
-            Some(written) => written.map_err(|failure| self.failed(WRITE, failure)),
-            None => self.write_bytes(bytes),
+        #[cfg(unix)]
+        if let Some(written) = self.write_alone(bytes) {
+            return written.map_err(|failure| self.failed(WRITE, failure));
         }
+        self.write_bytes(bytes)
     }
 
     /// One call of the system's for all slices, and on a message pipe one message.
@@ -276,17 +304,9 @@ impl Write for PipeStream {
 
     /// Nothing that another thread writes comes between; on a message pipe it is one message.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut rest = bytes;
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            while !rest.is_empty() {
-                match shared.write_alone(rest) {
-                    None => break,
-                    Some(Ok(written)) => rest = rest.get(written..).unwrap_or_default(),
-                    Some(Err(failure)) => return Err(self.failed(WRITE, failure)),
-                }
-            }
-        }
-        self.write_whole(rest)
+        #[cfg(unix)]
+        let bytes = self.write_all_alone(bytes)?;
+        self.write_whole(bytes)
     }
 
     /// What `write!` and `writeln!` call: one write, and on a message pipe one message, of the whole text.
@@ -297,32 +317,5 @@ impl Write for PipeStream {
     /// Does nothing, since nothing is held back here. [`PipeStream::wait_drained`] waits for the peer.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// What the one owner of a stream may do: a call that nobody else can meet may block in the system. None: it has to go
-/// the common way.
-impl Shared {
-    fn read_alone(&mut self, buffer: &mut [u8]) -> Option<Result<usize, Failure>> {
-        let state = &self.state;
-        if state.mode() != PipeMode::Byte || state.may_read().is_err() || buffer.is_empty() {
-            return None;
-        }
-        if *self.busy_poll.get_mut() != 0 {
-            return None;
-        }
-        let until = self.reading.alone()?;
-        let read = self.io.read_blocking(buffer, until)?;
-        Some(read.map_err(Failure::System))
-    }
-
-    fn write_alone(&mut self, bytes: &[u8]) -> Option<Result<usize, Failure>> {
-        let state = &self.state;
-        if state.mode() != PipeMode::Byte || state.may_write().is_err() || bytes.is_empty() {
-            return None;
-        }
-        let until = self.writing.alone()?;
-        let written = self.io.write_blocking(bytes, until)?;
-        Some(written.map_err(Failure::System))
     }
 }

@@ -109,7 +109,7 @@ impl PipeStream {
         if self.state().is_write_closed() {
             return Ok(());
         }
-        match self.io().close_write(self.mode()) {
+        match self.io().close_write() {
             Ok(half_close) => drop(self.shared.half_close.set(half_close)),
             // The peer has gone already: there is nobody to tell.
             Err(e) if is_end(&e) => {}

@@ -22,7 +22,7 @@ impl PipeStream {
     /// `Unsupported` on the other BSDs, and for a peer in another pid namespace, which has no number here.
     pub fn peer_pid(&self) -> io::Result<u32> {
         self.io()
-            .peer_pid(self.role())
+            .peer_pid()
             .map_err(|e| error::named("peer_pid of", self.peer_addr(), e))
     }
 
@@ -47,7 +47,7 @@ impl PipeStream {
     /// ```
     pub fn peer_identity(&self) -> io::Result<PeerIdentity> {
         self.io()
-            .peer_identity(self.role())
+            .peer_identity()
             .map_err(|e| error::named("peer_identity of", self.peer_addr(), e))
     }
 
@@ -82,7 +82,7 @@ impl PipeStream {
     /// What the system says.
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.io()
-            .info(self.role(), self.mode())
+            .info()
             .map_err(|e| error::named("look at", self.peer_addr(), e))
     }
 

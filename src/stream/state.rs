@@ -314,5 +314,7 @@ fn wrong_way(opened_for: &str, call: &str) -> Failure {
 pub(crate) fn is_end(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
     matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
-        || sys::Stream::is_end(error)
+        || error
+            .raw_os_error()
+            .is_some_and(|code| sys::ENDS.contains(&code))
 }

@@ -6,12 +6,15 @@
 //! * `Event`: a sticky event (`new`, `set`) that a connect can wait on beside its own business;
 //! * `Waiter`: what moves a call that waits in a stream's lane ([`Waker`](crate::lane::Waker)), made lazily;
 //! * `Stream`: an open pipe, with the operations `read`, `write`, `send`, `drain` for a lane to drive, and `close_write`
-//!   (with the `HalfClose` that it leaves), `disconnect`, `try_clone`, `peek`, `reads_ahead`; what is known of it:
-//!   `describe`, `info`, `security`, `peer_pid`, `peer_identity`, `is_end`;
-//! * `Listener`: a name that is held: `bind`, `accept` for a lane to drive, `released` when a stream of its own went,
-//!   `close`, `info`, `security`; `ListenWaiter` is what moves a call that waits in its lane;
+//!   (with the `HalfClose` that it leaves), `disconnect`, `peek`, `room`, `reads_ahead`; what is known of it: `describe`,
+//!   `info`, `security`, `peer_pid`, `peer_identity`, `is_connected`. What one system alone can do has no counterpart on the
+//!   other: on Unix `read_slices`, `write_slices`, and `read_blocking`, `write_blocking` for a stream's only owner;
+//! * `ENDS`: the errors that mean that the other side has gone, where `std` has no kind for them;
+//! * `Listener`: a name that is held, and its `slots`: `bind`, `accept` for a lane to drive, `released` when a slot came
+//!   free, `close`, `info`, `security`; `ListenWaiter` is what moves a call that waits in its lane;
 //! * `pair`: two connected streams that no name leads to;
-//! * `Connector`: `attempt` to connect, `wait_free` for a busy server, `wait_server` for one that is not there;
+//! * `Connector`: `attempt` to connect, which never waits, `wait_free` for a busy server, `wait_server` for one that is not
+//!   there;
 //! * `list::list`: the pipes there are; `list::state`: whether anybody serves one.
 
 #[cfg(unix)]

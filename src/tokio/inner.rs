@@ -46,7 +46,7 @@ impl Inner {
             state,
             half_close,
         } = parts;
-        let io = AsyncStream::new(io, state.mode());
+        let io = AsyncStream::new(io);
         let io = io.map_err(|e| error::named("watch", state.name(), e))?;
         Ok(Inner {
             _hold: hold,

@@ -85,7 +85,7 @@ impl PipeListener {
         place: &mut Place<'_>,
     ) -> Poll<io::Result<PipeStream>> {
         let held = self.held();
-        let accepted = self.io.poll_accept(cx, &held.listener, &held.slots, place);
+        let accepted = self.io.poll_accept(cx, &held.listener, place);
         match accepted {
             Poll::Pending if held.is_gone() => Poll::Ready(Err(held.closed(OPERATION))),
             Poll::Pending => Poll::Pending,
@@ -172,7 +172,7 @@ impl PipeListener {
             );
         }
         let held = listener.held();
-        let io = AsyncListener::new(&held.listener, &held.slots, held.tasks.clone())
+        let io = AsyncListener::new(&held.listener, held.tasks.clone())
             .map_err(|e| error::named("watch", listener.local_addr(), e))?;
         Ok(PipeListener { io, listener })
     }
@@ -185,7 +185,7 @@ impl PipeListener {
     pub fn into_blocking(self) -> io::Result<crate::PipeListener> {
         let PipeListener { io, listener } = self;
         let held = listener.held();
-        io.into_blocking(&held.listener, &held.slots)
+        io.into_blocking(&held.listener)
             .map_err(|e| error::named("into_blocking of", listener.local_addr(), e))?;
         Ok(listener)
     }

@@ -231,7 +231,7 @@ impl PipeStream {
     ///
     /// `Unsupported` where the system does not tell.
     pub fn peer_pid(&self) -> io::Result<u32> {
-        let asked = self.inner.io.stream().peer_pid(self.role());
+        let asked = self.inner.io.stream().peer_pid();
         self.inner.named("peer_pid of", asked)
     }
 
@@ -241,7 +241,7 @@ impl PipeStream {
     ///
     /// What the system says.
     pub fn peer_identity(&self) -> io::Result<PeerIdentity> {
-        let asked = self.inner.io.stream().peer_identity(self.role());
+        let asked = self.inner.io.stream().peer_identity();
         self.inner.named("peer_identity of", asked)
     }
 
@@ -271,7 +271,7 @@ impl PipeStream {
     ///
     /// What the system says.
     pub fn info(&self) -> io::Result<PipeInfo> {
-        let asked = self.inner.io.stream().info(self.role(), self.mode());
+        let asked = self.inner.io.stream().info();
         self.inner.named("look at", asked)
     }
 

@@ -26,7 +26,6 @@ use crate::error::{Fault, Reason};
 use crate::kinds::{Part, Peek, PipeMode};
 use crate::name::PipeName;
 use crate::options::ConnectOptions;
-use crate::slots::Slots;
 use crate::wakers::{Place, Queue};
 
 /// Registers with the runtime that this is called in.
@@ -51,17 +50,15 @@ impl AsRawFd for Stream {
 #[derive(Debug)]
 pub(crate) struct AsyncStream {
     socket: AsyncFd<Stream>,
-    mode: PipeMode,
     /// Held for one call of the system's that does not wait.
     unsent: Mutex<Unsent>,
 }
 
 impl AsyncStream {
-    pub(crate) fn new(stream: Stream, mode: PipeMode) -> io::Result<AsyncStream> {
+    pub(crate) fn new(stream: Stream) -> io::Result<AsyncStream> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         Ok(AsyncStream {
             socket: register(stream, interest)?,
-            mode,
             unsent: Mutex::default(),
         })
     }
@@ -88,7 +85,7 @@ impl AsyncStream {
     }
 
     fn attempt_write(&self, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.mode {
+        match self.stream().mode() {
             PipeMode::Byte => self.stream().try_write(bytes).map_ok(|part| part.len),
             PipeMode::Message => self.unsent().send(self.stream(), bytes),
         }
@@ -97,7 +94,7 @@ impl AsyncStream {
     /// Whether the socket is empty after a read that brought so much: then the next need not be tried before there is
     /// news.
     fn is_emptied(&self, length: usize, room: usize) -> bool {
-        self.mode == PipeMode::Byte && 0 < length && length < room
+        self.stream().mode() == PipeMode::Byte && 0 < length && length < room
     }
 
     /// Reads what is there, as much as there is room for.
@@ -106,7 +103,7 @@ impl AsyncStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<Part>> {
-        if self.mode == PipeMode::Message && self.stream().has_spilled() {
+        if self.stream().mode() == PipeMode::Message && self.stream().has_spilled() {
             // No readiness tells of what an earlier read has left of a packet.
             if let Poll::Ready(part) = self.attempt_fill(buffer) {
                 return Poll::Ready(part);
@@ -129,7 +126,7 @@ impl AsyncStream {
     }
 
     fn attempt_fill(&self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Part>> {
-        if self.mode == PipeMode::Message {
+        if self.stream().mode() == PipeMode::Message {
             let part = ready!(self.attempt_read(buffer.initialize_unfilled()))?;
             buffer.advance(part.len);
             return Poll::Ready(Ok(part));
@@ -173,7 +170,7 @@ impl AsyncStream {
     /// Waits until there is data, or the end.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         loop {
-            if self.mode == PipeMode::Message && self.stream().has_spilled() {
+            if self.stream().mode() == PipeMode::Message && self.stream().has_spilled() {
                 return Ok(());
             }
             let mut ready = self.socket.readable().await?;
@@ -265,7 +262,7 @@ impl AsyncStream {
 
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
-        Poll::Ready(self.stream().close_write(self.mode).map(|HalfClose| ()))
+        Poll::Ready(self.stream().close_write().map(|HalfClose| ()))
     }
 
     /// Half close, without waiting.
@@ -273,7 +270,7 @@ impl AsyncStream {
         if self.unsent().go_on(self.stream())?.is_pending() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        self.stream().close_write(self.mode).map(|HalfClose| ())
+        self.stream().close_write().map(|HalfClose| ())
     }
 
     /// Waits until the peer has read everything. No event tells when, so it looks in growing intervals.
@@ -342,11 +339,7 @@ impl fmt::Debug for AsyncListener {
 }
 
 impl AsyncListener {
-    pub(crate) fn new(
-        listener: &Listener,
-        _slots: &Slots,
-        queue: Arc<Queue>,
-    ) -> io::Result<AsyncListener> {
+    pub(crate) fn new(listener: &Listener, queue: Arc<Queue>) -> io::Result<AsyncListener> {
         let number = listener.socket().as_raw_fd();
         let socket = match listener.is_closed() {
             false => Some(register(Watched(number), Interest::READABLE)?),
@@ -368,7 +361,6 @@ impl AsyncListener {
         &self,
         cx: &mut Context<'_>,
         listener: &Listener,
-        slots: &Slots,
         place: &mut Place<'_>,
     ) -> Poll<io::Result<Stream>> {
         place.wait(cx.waker());
@@ -378,11 +370,11 @@ impl AsyncListener {
         };
         let mut refused = 0;
         loop {
-            if slots.free() == 0 {
+            if listener.slots().free() == 0 {
                 return Poll::Pending; // a slot that comes free wakes one of us
             }
             let mut ready = ready!(socket.poll_read_ready(&mut Context::from_waker(&self.news)))?;
-            let accepted = match listener.try_accept(slots) {
+            let accepted = match listener.try_accept() {
                 Ok(Accepted::Nobody) => {
                     ready.clear_ready();
                     continue;
@@ -409,8 +401,8 @@ impl AsyncListener {
         self.socket().take();
     }
 
-    /// Leaves the listener to those who block in it.
-    pub(crate) fn into_blocking(self, _listener: &Listener, _slots: &Slots) -> io::Result<()> {
+    /// Leaves the listener to those who block in it. (On Windows it gets another port; here it stays as it is.)
+    pub(crate) fn into_blocking(self, _: &Listener) -> io::Result<()> {
         self.close();
         Ok(())
     }
@@ -440,7 +432,7 @@ impl AsyncConnector {
 
     /// One attempt, which never waits.
     pub(crate) async fn attempt(&mut self) -> Attempt<Stream> {
-        self.connector.attempt_at_once()
+        self.connector.attempt()
     }
 
     /// After an attempt that found the queue full: nothing tells of room in it.

@@ -7,36 +7,29 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{SocketAddrUnix, SocketType};
+use rustix::net::SocketAddrUnix;
 
 use super::directory::{self, Last, Trust};
 use super::event::Event;
 use super::os;
 use super::peer;
 use super::place;
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use crate::attempt::{Attempt, Connected};
 use crate::error::{Fault, Reason};
 use crate::identity::ExpectServer;
-use crate::kinds::Directions;
-use crate::kinds::PipeMode;
+use crate::kinds::{Directions, PipeMode, Role};
 use crate::lane::earlier;
 use crate::name::PipeName;
 use crate::options::{Access, ConnectOptions};
 
 /// How long a `connect` may sit in the kernel before it looks whether it was cancelled.
+#[cfg(target_os = "linux")]
 const CANCEL_SLICE: Duration = Duration::from_millis(20);
 
 /// How long a BSD or macOS client goes on after ECONNREFUSED: there a full queue looks like a dead server.
 #[cfg(not(target_os = "linux"))]
 const REFUSED_PATIENCE: Duration = Duration::from_millis(250);
-
-/// How long an attempt may wait for room in the server's queue.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    until: Option<Instant>,
-    cancellable: bool,
-}
 
 fn refused(reason: Reason, why: String) -> Attempt<Stream> {
     Attempt::Failed(Fault::new(reason, why).into())
@@ -53,6 +46,9 @@ pub(crate) struct Connector {
     /// Whether the socket must be where nobody else could have put it.
     look_at_directory: bool,
     path: PathBuf,
+    /// What the last wait for room in a queue came back with: the next attempt's.
+    #[cfg(target_os = "linux")]
+    connected: Option<OwnedFd>,
     /// Made by the first wait for a server; None inside where it cannot be had.
     #[cfg(target_os = "linux")]
     watch: Option<Option<OwnedFd>>,
@@ -91,6 +87,8 @@ impl Connector {
             look_at_directory: expected.is_some() && !options.allow_shared_directory,
             path: name.os_path().to_owned(),
             #[cfg(target_os = "linux")]
+            connected: None,
+            #[cfg(target_os = "linux")]
             watch: None,
             #[cfg(not(target_os = "linux"))]
             refused_since: None,
@@ -98,27 +96,16 @@ impl Connector {
         })
     }
 
-    /// One attempt, which does not wait.
-    #[cfg(feature = "tokio")]
-    pub(super) fn attempt_at_once(&mut self) -> Attempt<Stream> {
-        self.attempt_within(None)
-    }
-
-    /// One attempt. Where the server's queue is full this waits for room in the kernel, which wakes us at the next
-    /// `accept`; until `until`, and in slices where it can be cancelled.
-    pub(crate) fn attempt(&mut self, until: Option<Instant>, cancellable: bool) -> Attempt<Stream> {
-        self.attempt_within(Some(Patience { until, cancellable }))
-    }
-
-    fn attempt_within(&mut self, patience: Option<Patience>) -> Attempt<Stream> {
-        match self.connect(patience) {
+    /// One attempt. It never waits.
+    pub(crate) fn attempt(&mut self) -> Attempt<Stream> {
+        match self.connect() {
             Ok(fd) => self.connected(fd),
             Err(error) => match Errno::from_io_error(&error) {
                 // A socket of the other type is there.
                 #[cfg(target_os = "linux")]
                 Some(Errno::PROTOTYPE) if self.mode == PipeMode::Byte => {
                     self.mode = PipeMode::Message;
-                    self.attempt_within(patience)
+                    self.attempt()
                 }
                 Some(Errno::PROTOTYPE) => Attempt::Absent {
                     reason: Reason::NotASocket,
@@ -198,7 +185,7 @@ impl Connector {
                 }
             }
         }
-        let stream = Stream::new(fd, self.mode);
+        let stream = Stream::new(fd, self.mode, Role::Client);
         match stream.narrow(self.directions) {
             Err(error) => Attempt::Failed(error),
             Ok(()) => Attempt::Connected(Connected {
@@ -209,28 +196,31 @@ impl Connector {
         }
     }
 
-    /// A connected socket with nothing of ours left on it.
-    fn connect(&self, patience: Option<Patience>) -> io::Result<OwnedFd> {
-        let socket = os::nonblocking_socket(match self.mode {
-            PipeMode::Byte => SocketType::STREAM,
-            PipeMode::Message => SocketType::SEQPACKET,
-        })?;
-        let connected = os::connect(&socket, &self.address);
-        let patience = patience.filter(|_| connected == Err(Errno::AGAIN));
-        if patience.is_none() {
-            connected?;
+    /// A connected, blocking socket with nothing of ours left on it.
+    fn connect(&mut self) -> io::Result<OwnedFd> {
+        #[cfg(target_os = "linux")]
+        if let Some(connected) = self.connected.take() {
+            return Ok(connected);
         }
+        let socket = os::nonblocking_socket(stream::kind(self.mode)?)?;
+        os::connect(&socket, &self.address)?;
         rustix::io::ioctl_fionbio(&socket, false)?;
-        let Some(patience) = patience else {
-            return Ok(socket);
+        Ok(socket)
+    }
+
+    /// After a busy attempt: waits for room in the server's queue. The kernel tells of it at the next `accept`, to a `connect`
+    /// that blocks; so this comes back with the connection. In slices, where it can be cancelled.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn wait_free(
+        &mut self,
+        until: Option<Instant>,
+        cancel: Option<&Event>,
+    ) -> io::Result<()> {
+        let end = match cancel {
+            Some(_) => earlier(until, CANCEL_SLICE),
+            None => until,
         };
-        // The queue is full, and the kernel tells the next one when there is room again (of Linux; elsewhere this is no error
-        // of connect).
-        let end = if patience.cancellable {
-            earlier(patience.until, CANCEL_SLICE)
-        } else {
-            patience.until
-        };
+        let socket = os::socket(stream::kind(self.mode)?)?;
         loop {
             if let Some(end) = end {
                 // No time at all is what setsockopt takes for "forever".
@@ -241,24 +231,24 @@ impl Connector {
             }
             match os::connect(&socket, &self.address) {
                 Err(Errno::INTR) => {}
-                result => {
-                    result?;
+                // The next attempt will tell.
+                Err(_) => return Ok(()),
+                Ok(()) => {
                     os::set_send_timeout(&socket, None)?;
-                    return Ok(socket);
+                    self.connected = Some(socket);
+                    return Ok(());
                 }
             }
         }
     }
 
-    /// After a busy attempt: on Linux the kernel has done the waiting.
+    /// After a busy attempt: nothing tells when to look again.
+    #[cfg(not(target_os = "linux"))]
     pub(crate) fn wait_free(
         &mut self,
         until: Option<Instant>,
         cancel: Option<&Event>,
     ) -> io::Result<()> {
-        if cfg!(target_os = "linux") {
-            return Ok(());
-        }
         self.sleep(until, cancel)
     }
 

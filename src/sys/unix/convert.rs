@@ -7,12 +7,9 @@ use std::time::Duration;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::listener::Listener;
-use super::os;
 use super::stream::Stream;
 use crate::error;
-use crate::kinds::PipeMode;
 use crate::listener::PipeListener;
-use crate::slots::Slots;
 use crate::stream::PipeStream;
 
 impl AsFd for PipeStream {
@@ -30,15 +27,7 @@ impl AsRawFd for PipeStream {
 /// Takes a connected Unix socket. Its name is the socket's own or its peer's.
 impl From<OwnedFd> for PipeStream {
     fn from(fd: OwnedFd) -> PipeStream {
-        let mode = if os::is_packets(&fd) {
-            PipeMode::Message
-        } else {
-            PipeMode::Byte
-        };
-        let stream = Stream::new(fd, mode);
-        // Whoever had it may have another descriptor for it.
-        stream.shown();
-        PipeStream::adopt(stream)
+        PipeStream::adopt(Stream::adopted(fd))
     }
 }
 
@@ -130,13 +119,7 @@ impl TryFrom<OwnedFd> for PipeListener {
         let shown = format!("descriptor {}", socket.as_raw_fd());
         let (listener, name, options, lane) =
             Listener::adopt(socket).map_err(|e| error::named("listen on", shown, e))?;
-        Ok(PipeListener::make(
-            listener,
-            name,
-            &options,
-            lane,
-            Slots::new(None),
-        ))
+        Ok(PipeListener::make(listener, name, &options, lane))
     }
 }
 

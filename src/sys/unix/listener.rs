@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -18,8 +18,7 @@ use super::place::{self, Place, Wanted};
 use super::stream::Stream;
 use crate::error::{self, Fault, Reason};
 use crate::info::PipeInfo;
-use crate::kinds::Directions;
-use crate::kinds::PipeMode;
+use crate::kinds::{Directions, PipeMode, Role};
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
 use crate::name::PipeName;
 use crate::options::ListenOptions;
@@ -36,11 +35,13 @@ pub(crate) struct Listener {
     /// Once closed, a descriptor for something that nobody connects to.
     socket: OwnedFd,
     closed: AtomicBool,
+    /// What moves a call that waits in the lane.
+    waiter: Arc<Waiter>,
+    slots: Slots,
     /// None once closed, and of a socket that was handed over, whose file is not ours.
     place: Mutex<Option<Place>>,
     path: PathBuf,
     output_buffer_size: Option<u32>,
-    max_instances: Option<u32>,
     mode: PipeMode,
     directions: Directions,
     current_user_only: bool,
@@ -60,8 +61,7 @@ impl Listener {
     pub(crate) fn bind(
         name: &PipeName,
         options: &ListenOptions,
-        _slots: &Slots,
-    ) -> io::Result<(Listener, Lane<Waiter>)> {
+    ) -> io::Result<(Listener, Lane<Arc<Waiter>>)> {
         let permissions = match options.security {
             Security::OwnerOnly => Some(0o600),
             Security::Everyone => Some(0o666),
@@ -82,7 +82,7 @@ impl Listener {
         let fail = |e| error::named(OPERATION, name, e);
         let socket = os::socket(super::stream::kind(mode).map_err(fail)?).map_err(fail)?;
         rustix::io::ioctl_fionbio(&socket, true).map_err(|e| fail(e.into()))?;
-        let waiter = Waiter::ready().map_err(fail)?;
+        let waiter = Arc::new(Waiter::ready().map_err(fail)?);
         // The kernel cuts it down to what it allows (net.core.somaxconn).
         let backlog = options
             .backlog
@@ -93,14 +93,15 @@ impl Listener {
             shared: options.allow_shared_directory,
         };
         let place = Place::take(&socket, name.os_path(), wanted).map_err(fail)?;
-        let listener = Listener::new(socket, Some(place), name, options);
-        Ok((listener, Lane::new(waiter)))
+        let lane = Lane::new(waiter.clone());
+        let listener = Listener::new(socket, waiter, Some(place), name, options);
+        Ok((listener, lane))
     }
 
     /// A listener of a socket that listens already, and was handed over.
     pub(super) fn adopt(
         socket: OwnedFd,
-    ) -> io::Result<(Listener, PipeName, ListenOptions, Lane<Waiter>)> {
+    ) -> io::Result<(Listener, PipeName, ListenOptions, Lane<Arc<Waiter>>)> {
         let wrong = |why| Err(Fault::new(Reason::WrongHandle, why).into());
         if !os::is_listening(&socket) {
             return wrong("this descriptor is no socket that listens");
@@ -108,17 +109,19 @@ impl Listener {
         let Some(path) = os::local_path(&socket) else {
             return wrong("this socket is none of the local kind");
         };
-        let waiter = Waiter::ready()?;
+        let waiter = Arc::new(Waiter::ready()?);
         // Another process that has it may take the client that a poll told of.
         rustix::io::ioctl_fionbio(&socket, true)?;
         let options = ListenOptions::new().message_mode(os::is_packets(&socket));
         let name = PipeName::from_os(path);
-        let listener = Listener::new(socket, None, &name, &options);
-        Ok((listener, name, options, Lane::new(waiter)))
+        let lane = Lane::new(waiter.clone());
+        let listener = Listener::new(socket, waiter, None, &name, &options);
+        Ok((listener, name, options, lane))
     }
 
     fn new(
         socket: OwnedFd,
+        waiter: Arc<Waiter>,
         place: Option<Place>,
         name: &PipeName,
         options: &ListenOptions,
@@ -126,10 +129,11 @@ impl Listener {
         Listener {
             socket,
             closed: AtomicBool::new(false),
+            waiter,
+            slots: Slots::new(options.max_instances),
             place: Mutex::new(place),
             path: name.os_path().to_owned(),
             output_buffer_size: options.output_buffer_size.filter(|&bytes| bytes > 0),
-            max_instances: options.max_instances,
             mode: options.mode(),
             directions: options.direction.of_server(),
             current_user_only: options.current_user_clients_only,
@@ -146,9 +150,9 @@ impl Listener {
     }
 
     /// One look at the queue; another makes sense once the socket is readable, or a slot free.
-    pub(crate) fn try_accept(&self, slots: &Slots) -> io::Result<Accepted> {
+    pub(crate) fn try_accept(&self) -> io::Result<Accepted> {
         loop {
-            if self.closed.load(Ordering::SeqCst) || slots.free() == 0 {
+            if self.closed.load(Ordering::SeqCst) || self.slots.free() == 0 {
                 return Ok(Accepted::Nobody);
             }
             // Where no descriptor is free the client stays in the queue.
@@ -157,7 +161,7 @@ impl Listener {
                     let Some(stream) = self.admit(fd)? else {
                         return Ok(Accepted::Refused); // its descriptor is closed
                     };
-                    slots.take();
+                    self.slots.take();
                     return Ok(Accepted::Client(stream));
                 }
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
@@ -168,11 +172,9 @@ impl Listener {
         }
     }
 
-    pub(crate) fn accept<'a>(&'a self, waiter: &'a Waiter, slots: &'a Slots) -> Accept<'a> {
+    pub(crate) fn accept(&self) -> Accept<'_> {
         Accept {
             listener: self,
-            waiter,
-            slots,
             more: false,
         }
     }
@@ -185,7 +187,7 @@ impl Listener {
         if let Some(bytes) = self.output_buffer_size {
             os::set_send_buffer_size(&fd, bytes);
         }
-        let stream = Stream::new(fd, self.mode);
+        let stream = Stream::new(fd, self.mode, Role::Server);
         stream.narrow(self.directions)?;
         Ok(Some(stream))
     }
@@ -198,19 +200,23 @@ impl Listener {
         Ok(PipeInfo {
             mode,
             instances: None,
-            max_instances: self.max_instances,
+            max_instances: self.slots.most(),
             input_buffer_size: None,
             output_buffer_size: self.output_buffer_size,
         })
     }
 
-    /// A stream of this listener is gone: whoever waits for its slot may look again.
-    pub(crate) fn released(&self, waiter: &Waiter, _slots: &Slots) {
-        waiter.wake();
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// A slot has come free: whoever waits for one may look again.
+    pub(crate) fn released(&self) {
+        self.waiter.wake();
     }
 
     /// Gives up the name. Called by the one who holds the lane, once it is closed.
-    pub(crate) fn close(&self, waiter: &Waiter) {
+    pub(crate) fn close(&self) {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -219,15 +225,13 @@ impl Listener {
         if let Some(place) = place.take() {
             place.give_back();
         }
-        waiter.put_in_place_of(&self.socket);
+        self.waiter.put_in_place_of(&self.socket);
     }
 }
 
 /// Waits for a client, and for a slot to put it in.
 pub(crate) struct Accept<'a> {
     listener: &'a Listener,
-    waiter: &'a Waiter,
-    slots: &'a Slots,
     /// It was not for want of clients that the last look brought none.
     more: bool,
 }
@@ -237,7 +241,7 @@ impl Operation for Accept<'_> {
 
     fn poll(&mut self) -> Poll<io::Result<Stream>> {
         for _ in 0..REFUSED_A_TURN {
-            match self.listener.try_accept(self.slots) {
+            match self.listener.try_accept() {
                 Ok(Accepted::Client(stream)) => return Poll::Ready(Ok(stream)),
                 Ok(Accepted::Refused) => {}
                 Ok(Accepted::Nobody) => {
@@ -260,8 +264,9 @@ impl Operation for Accept<'_> {
                 Waited::Ready
             });
         }
-        let client = (self.slots.free() > 0).then_some((&self.listener.socket, PollFlags::IN));
-        self.waiter.wait(client, until)
+        let listener = self.listener;
+        let client = (listener.slots.free() > 0).then_some((&listener.socket, PollFlags::IN));
+        listener.waiter.wait(client, until)
     }
 
     fn cancel(&mut self) -> Cancelled<Stream> {

@@ -12,6 +12,7 @@ mod diag;
 mod directory;
 mod event;
 mod listener;
+mod operations;
 mod os;
 mod packets;
 mod pair;
@@ -28,5 +29,8 @@ pub(crate) use listener::Listener;
 pub(crate) use pair::pair;
 pub(crate) use stream::{HalfClose, Stream};
 
-/// What moves a call that waits in `accept`: here the same as for a stream.
-pub(crate) type ListenWaiter = Waiter;
+/// The errors by which this system says that the other side has gone, and for which `std` has no kind: none.
+pub(crate) const ENDS: &[i32] = &[];
+
+/// What moves a call that waits in `accept`: here the same as for a stream, and known to the listener too.
+pub(crate) type ListenWaiter = std::sync::Arc<Waiter>;

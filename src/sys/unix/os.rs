@@ -292,9 +292,21 @@ pub(super) fn recv_packet<const N: usize>(
         }
     }
     let mut buffers = buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
+    recv_slices(socket, &mut buffers)
+}
+
+/// How many buffers one call takes (IOV_MAX of Linux, macOS and the BSDs).
+const MOST_SLICES: usize = 1024;
+
+/// `recvmsg(2)` into several buffers, one behind the other.
+pub(super) fn recv_slices(
+    socket: &OwnedFd,
+    slices: &mut [IoSliceMut<'_>],
+) -> Result<Received, Errno> {
+    let most = slices.len().min(MOST_SLICES);
     loop {
         let mut none = RecvAncillaryBuffer::default();
-        match rustix::net::recvmsg(socket, &mut buffers, &mut none, RecvFlags::DONTWAIT) {
+        match rustix::net::recvmsg(socket, &mut slices[..most], &mut none, RecvFlags::DONTWAIT) {
             Err(Errno::INTR) => {}
             other => {
                 return other.map(|received| Received {
@@ -320,14 +332,19 @@ pub(super) fn peek_packet(socket: &OwnedFd, head: &mut [u8]) -> Result<usize, Er
     }
 }
 
-/// `sendmsg(2)` of one packet out of several buffers.
+/// One packet out of several buffers.
 pub(super) fn send_packet(socket: &OwnedFd, [a, b]: &[&[u8]; 2]) -> Result<(), Errno> {
-    let buffers = [IoSlice::new(a), IoSlice::new(b)];
+    send_slices(socket, &[IoSlice::new(a), IoSlice::new(b)]).map(|_| ())
+}
+
+/// `sendmsg(2)` out of several buffers, one behind the other.
+pub(super) fn send_slices(socket: &OwnedFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    let slices = &slices[..slices.len().min(MOST_SLICES)];
     loop {
         let mut none = SendAncillaryBuffer::default();
-        match rustix::net::sendmsg(socket, &buffers, &mut none, SEND) {
+        match rustix::net::sendmsg(socket, slices, &mut none, SEND) {
             Err(Errno::INTR) => {}
-            other => return other.map(|_| ()),
+            other => return other,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! An open pipe: a connected stream socket.
 
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketType};
 
 use super::event::Waiter;
+use super::operations::{Attempts, Drain};
 use super::os;
 use super::packets::{Packets, Sending};
 use super::peer;
@@ -21,12 +22,13 @@ use crate::error::{Fault, Reason};
 use crate::identity::PeerIdentity;
 use crate::info::PipeInfo;
 use crate::kinds::{Directions, Part, Peek, PipeMode, Role};
-use crate::lane::{Beside, Cancelled, Operation, Waited, earlier};
+use crate::lane::{Beside, Cancelled, Operation, Waited};
 use crate::name::PipeName;
 
 #[derive(Debug)]
 pub(crate) struct Stream {
     fd: OwnedFd,
+    role: Role,
     /// Of a socket that keeps boundaries.
     messages: Option<Messages>,
     slices: Slices,
@@ -62,11 +64,35 @@ struct Messages {
 }
 
 impl Stream {
-    pub(crate) fn new(fd: OwnedFd, mode: PipeMode) -> Stream {
+    pub(crate) fn new(fd: OwnedFd, mode: PipeMode, role: Role) -> Stream {
         Stream {
             fd,
+            role,
             messages: (mode == PipeMode::Message).then(Messages::default),
             slices: Slices::default(),
+        }
+    }
+
+    /// A connected socket that had a life before. A name on its own side is a server's, one on the other a client's.
+    pub(super) fn adopted(fd: OwnedFd) -> Stream {
+        let role = match os::local_path(&fd) {
+            Some(path) if !path.as_os_str().is_empty() => Role::Server,
+            _ => Role::Client,
+        };
+        let mode = match os::is_packets(&fd) {
+            true => PipeMode::Message,
+            false => PipeMode::Byte,
+        };
+        let stream = Stream::new(fd, mode, role);
+        // Whoever had it may have another descriptor for it.
+        stream.shown();
+        stream
+    }
+
+    pub(super) fn mode(&self) -> PipeMode {
+        match self.messages {
+            Some(_) => PipeMode::Message,
+            None => PipeMode::Byte,
         }
     }
 
@@ -205,36 +231,44 @@ impl Stream {
         waiter: &'a Waiter,
         buffer: &'a mut [u8],
     ) -> impl Operation<Output = Part> + 'a {
-        Attempt {
-            fd: &self.fd,
-            waiter,
-            ready: PollFlags::IN,
-            call: move || self.try_read(buffer),
-        }
+        Attempts::new(&self.fd, waiter, PollFlags::IN, || self.try_read(buffer))
+    }
+
+    /// `recvmsg(2)` of bytes into several buffers.
+    pub(crate) fn read_slices<'a>(
+        &'a self,
+        waiter: &'a Waiter,
+        slices: &'a mut [IoSliceMut<'_>],
+    ) -> impl Operation<Output = Part> + 'a {
+        Attempts::new(&self.fd, waiter, PollFlags::IN, || {
+            let received = os::recv_slices(&self.fd, slices);
+            bytes(received.map(|received| received.length))
+        })
     }
 
     pub(crate) fn write<'a>(
         &'a self,
         waiter: &'a Waiter,
         buffer: &'a [u8],
-        _reading: Beside<'a, Waiter>,
+        _reading: Beside<'a, Waiter>, // what Windows reads ahead by: the kernel's buffers make that needless here
     ) -> impl Operation<Output = Part> + 'a {
-        Attempt {
-            fd: &self.fd,
-            waiter,
-            ready: PollFlags::OUT,
-            call: move || self.try_write(buffer),
-        }
+        Attempts::new(&self.fd, waiter, PollFlags::OUT, || self.try_write(buffer))
+    }
+
+    /// `sendmsg(2)` of bytes out of several buffers.
+    pub(crate) fn write_slices<'a>(
+        &'a self,
+        waiter: &'a Waiter,
+        slices: &'a [IoSlice<'_>],
+    ) -> impl Operation<Output = Part> + 'a {
+        Attempts::new(&self.fd, waiter, PollFlags::OUT, || {
+            bytes(os::send_slices(&self.fd, slices))
+        })
     }
 
     /// Waits until the peer has read everything.
-    pub(crate) fn drain<'a>(&'a self, waiter: &'a Waiter) -> Drain<'a> {
-        Drain {
-            stream: self,
-            waiter,
-            slice: Duration::from_micros(50),
-            hung_up: false,
-        }
+    pub(crate) fn drain<'a>(&'a self, waiter: &'a Waiter) -> impl Operation<Output = ()> + 'a {
+        Drain::new(&self.fd, waiter, || self.try_drain())
     }
 
     /// How much of `wanted` bytes, or whether a message of so many, may be tried on a non-blocking stream: all, since what
@@ -253,14 +287,9 @@ impl Stream {
         &'a self,
         waiter: &'a Waiter,
         message: &'a [u8],
-        _reading: Beside<'a, Waiter>,
+        _reading: Beside<'a, Waiter>, // as in `write`
     ) -> Send<'a> {
-        Send {
-            stream: self,
-            waiter,
-            message,
-            sending: Sending::new(),
-        }
+        Send::new(self, waiter, message)
     }
 
     /// Whether a read would be of what an earlier one has left of a packet.
@@ -272,8 +301,8 @@ impl Stream {
     }
 
     /// Half close: the peer reads what was written, then end of file.
-    pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<HalfClose> {
-        if mode == PipeMode::Message {
+    pub(crate) fn close_write(&self) -> io::Result<HalfClose> {
+        if self.mode() == PipeMode::Message {
             // Behind what was sent; if there is no room for it, or no sense in it, the end that follows says as much.
             if let Poll::Ready(Err(error)) = self.try_send(&mut Sending::new(), &[]) {
                 let of_system = error.raw_os_error().is_some();
@@ -312,14 +341,14 @@ impl Stream {
         })
     }
 
-    pub(crate) fn peer_pid(&self, _role: Role) -> io::Result<u32> {
+    pub(crate) fn peer_pid(&self) -> io::Result<u32> {
         peer::of(&self.fd)?.pid.ok_or_else(|| {
             let why = "this system does not tell the process at the other end of a socket";
             Fault::new(Reason::NotHere, why).into()
         })
     }
 
-    pub(crate) fn peer_identity(&self, _role: Role) -> io::Result<PeerIdentity> {
+    pub(crate) fn peer_identity(&self) -> io::Result<PeerIdentity> {
         let peer = peer::of(&self.fd)?;
         Ok(PeerIdentity {
             uid: Some(peer.uid),
@@ -332,18 +361,31 @@ impl Stream {
         place::permissions(name.os_path())
     }
 
+    /// What this end was made of.
+    pub(crate) fn describe(&self) -> (PipeName, Role, PipeMode) {
+        let path = match self.role {
+            Role::Server => os::local_path(&self.fd),
+            Role::Client => os::peer_path(&self.fd),
+        };
+        (
+            PipeName::from_os(path.unwrap_or_default()),
+            self.role,
+            self.mode(),
+        )
+    }
+
     pub(crate) fn is_connected(&self) -> io::Result<bool> {
         os::is_connected(&self.fd)
     }
 
-    pub(crate) fn info(&self, role: Role, mode: PipeMode) -> io::Result<PipeInfo> {
+    pub(crate) fn info(&self) -> io::Result<PipeInfo> {
         let buffer = u32::try_from(os::send_buffer_size(&self.fd)?).ok();
-        let (input, output) = match role {
+        let (input, output) = match self.role {
             Role::Server => (None, buffer),
             Role::Client => (buffer, None),
         };
         Ok(PipeInfo {
-            mode,
+            mode: self.mode(),
             instances: None,
             max_instances: None,
             input_buffer_size: input,
@@ -390,6 +432,17 @@ pub(crate) struct Send<'a> {
     sending: Sending,
 }
 
+impl<'a> Send<'a> {
+    fn new(stream: &'a Stream, waiter: &'a Waiter, message: &'a [u8]) -> Send<'a> {
+        Send {
+            stream,
+            waiter,
+            message,
+            sending: Sending::new(),
+        }
+    }
+}
+
 impl Operation for Send<'_> {
     type Output = Part;
 
@@ -408,89 +461,5 @@ impl Operation for Send<'_> {
         } else {
             Cancelled::Nothing
         }
-    }
-}
-
-/// A call that is tried, and tried again once the socket is ready: `recv` or `send`.
-struct Attempt<'a, F> {
-    fd: &'a OwnedFd,
-    waiter: &'a Waiter,
-    ready: PollFlags,
-    call: F,
-}
-
-impl<F: FnMut() -> Poll<io::Result<Part>>> Operation for Attempt<'_, F> {
-    type Output = Part;
-
-    fn poll(&mut self) -> Poll<io::Result<Part>> {
-        (self.call)()
-    }
-
-    fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        self.waiter.wait(Some((self.fd, self.ready)), until)
-    }
-
-    fn cancel(&mut self) -> Cancelled<Part> {
-        // Between two attempts the system holds nothing.
-        Cancelled::Nothing
-    }
-}
-
-/// Looks until the peer has read everything. No event tells when, so it looks in growing intervals, of 10 ms at most,
-/// and at once when the peer closes.
-pub(crate) struct Drain<'a> {
-    stream: &'a Stream,
-    waiter: &'a Waiter,
-    slice: Duration,
-    /// Both sides have closed their writing halves; it says so forever, and is no longer worth waiting for.
-    hung_up: bool,
-}
-
-impl Operation for Drain<'_> {
-    type Output = ();
-
-    fn poll(&mut self) -> Poll<io::Result<()>> {
-        self.stream.try_drain()
-    }
-
-    fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
-        let next = earlier(until, self.slice);
-        self.slice = (self.slice * 2).min(Duration::from_millis(10));
-        let hang_up = (!self.hung_up).then_some((&self.stream.fd, PollFlags::empty()));
-        match self.waiter.wait(hang_up, next)? {
-            Waited::Ready => {
-                self.hung_up = true;
-                Ok(Waited::Ready)
-            }
-            Waited::Expired if until.is_none_or(|until| Instant::now() < until) => {
-                Ok(Waited::Ready)
-            }
-            waited => Ok(waited),
-        }
-    }
-
-    fn cancel(&mut self) -> Cancelled<()> {
-        Cancelled::Nothing
-    }
-}
-
-impl Stream {
-    /// What the system knows of this socket: a name on our own side is a server's, a name on the other is a client's.
-    pub(crate) fn describe(&self) -> (PipeName, Role, PipeMode) {
-        let (path, role) =
-            match os::local_path(&self.fd).filter(|path| !path.as_os_str().is_empty()) {
-                Some(path) => (path, Role::Server),
-                None => (os::peer_path(&self.fd).unwrap_or_default(), Role::Client),
-            };
-        let mode = match self.messages {
-            Some(_) => PipeMode::Message,
-            None => PipeMode::Byte,
-        };
-        (PipeName::from_os(path), role, mode)
-    }
-
-    /// Whether an error says that the other side has gone. `std` has kinds for all of Unix's.
-    pub(crate) fn is_end(_error: &io::Error) -> bool {
-        false
     }
 }

@@ -17,10 +17,9 @@ use super::queue::Queue as Instances;
 use super::stream::Stream;
 use crate::attempt::Attempt;
 use crate::error::{Fault, Reason};
-use crate::kinds::{Part, Peek, PipeMode};
+use crate::kinds::{Part, Peek};
 use crate::name::PipeName;
 use crate::options::ConnectOptions;
-use crate::slots::Slots;
 use crate::wakers::{Place, Queue};
 
 /// The engine does without; but a program that runs on one system is to run on the other.
@@ -41,7 +40,7 @@ pub(crate) struct AsyncStream {
 }
 
 impl AsyncStream {
-    pub(crate) fn new(stream: Stream, _mode: PipeMode) -> io::Result<AsyncStream> {
+    pub(crate) fn new(stream: Stream) -> io::Result<AsyncStream> {
         in_runtime()?;
         Ok(AsyncStream {
             io: engine::AsyncStream::new(stream)?,
@@ -176,15 +175,11 @@ impl fmt::Debug for AsyncListener {
 }
 
 impl AsyncListener {
-    pub(crate) fn new(
-        listener: &Listener,
-        slots: &Slots,
-        tasks: Arc<Queue>,
-    ) -> io::Result<AsyncListener> {
+    pub(crate) fn new(listener: &Listener, tasks: Arc<Queue>) -> io::Result<AsyncListener> {
         in_runtime()?;
         let old = listener.queue();
         let queue = engine::successor(&old, move || tasks.wake_next())?;
-        listener.go_on_with(queue.clone(), slots)?;
+        listener.go_on_with(queue.clone())?;
         Ok(AsyncListener { instances: queue })
     }
 
@@ -193,11 +188,10 @@ impl AsyncListener {
         &self,
         cx: &mut Context<'_>,
         listener: &Listener,
-        slots: &Slots,
         place: &mut Place<'_>,
     ) -> Poll<io::Result<Stream>> {
         place.wait(cx.waker());
-        let queue = listener.queue();
+        let (queue, slots) = (listener.queue(), listener.slots());
         if let Some(came) = queue.next(slots) {
             place.pass_on();
             let key = came.key;
@@ -219,8 +213,8 @@ impl AsyncListener {
     pub(crate) fn close(&self) {}
 
     /// Leaves the listener to those who block in it.
-    pub(crate) fn into_blocking(self, listener: &Listener, slots: &Slots) -> io::Result<()> {
-        listener.go_on_alone(slots)
+    pub(crate) fn into_blocking(self, listener: &Listener) -> io::Result<()> {
+        listener.go_on_alone()
     }
 }
 
@@ -242,7 +236,7 @@ impl AsyncConnector {
 
     /// One attempt, which never waits.
     pub(crate) async fn attempt(&mut self) -> Attempt<Stream> {
-        self.connector.attempt(None, true)
+        self.connector.attempt()
     }
 
     /// After a busy attempt: waits until an instance is free, or long enough to look again.

@@ -22,8 +22,7 @@ use super::stream::Stream;
 use crate::attempt::{Attempt, Connected};
 use crate::error::{Fault, Reason};
 use crate::identity::{ExpectServer, ImpersonationLevel};
-use crate::kinds::Directions;
-use crate::kinds::PipeMode;
+use crate::kinds::{Directions, PipeMode, Role};
 use crate::lane::{Operation, earlier};
 use crate::name::PipeName;
 use crate::options::{Access, ConnectOptions};
@@ -116,11 +115,7 @@ impl Connector {
     }
 
     /// One attempt. It never waits.
-    pub(crate) fn attempt(
-        &mut self,
-        _until: Option<Instant>,
-        _cancellable: bool,
-    ) -> Attempt<Stream> {
+    pub(crate) fn attempt(&mut self) -> Attempt<Stream> {
         let mut denied = None;
         for &(mask, directions) in self.masks {
             let mask = if mask == 0 { self.mask } else { mask };
@@ -183,7 +178,7 @@ impl Connector {
         };
         match ready() {
             Ok((mode, local)) => Attempt::Connected(Connected {
-                stream: Stream::new(handle, local.as_ref()),
+                stream: Stream::new(handle, Role::Client, local.as_ref()),
                 mode,
                 directions,
             }),

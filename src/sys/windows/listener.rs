@@ -66,7 +66,7 @@ pub(crate) struct Listener {
     current: Arc<Current>,
     /// As the system has it; where it does not tell, its error.
     security: Result<String, u32>,
-    max_instances: Option<u32>,
+    slots: Slots,
 }
 
 impl fmt::Debug for Listener {
@@ -93,7 +93,6 @@ impl Listener {
     pub(crate) fn bind(
         name: &PipeName,
         options: &ListenOptions,
-        slots: &Slots,
     ) -> io::Result<(Listener, Lane<ListenWaiter>)> {
         if name.is_remote() {
             let why = r"this is another machine's pipe: a server listens on its own machine, at \\.\pipe\NAME";
@@ -133,12 +132,12 @@ impl Listener {
         let listener = Listener {
             current: Arc::new(Current(RwLock::new(queue.clone()))),
             security,
-            max_instances: options.max_instances,
+            slots: Slots::new(options.max_instances),
         };
         let begun = queue.begin(first).and_then(|()| match options.for_tasks {
             // Those of the queue that takes the place of this one.
             true => Ok(()),
-            false => queue.refill(slots).0,
+            false => queue.refill(&listener.slots).0,
         });
         begun.map_err(|source| {
             if os::code(&source) == ERROR_ACCESS_DENIED {
@@ -168,42 +167,40 @@ impl Listener {
         let queue = self.queue();
         match queue.look(os::local) {
             Some(local) => Ok(PipeInfo {
-                max_instances: self.max_instances,
+                max_instances: self.slots.most(),
                 ..local?.info()
             }),
             // All are streams, or it is closed: what was asked for is still known.
             None => Ok(PipeInfo {
                 mode,
                 instances: None,
-                max_instances: self.max_instances,
+                max_instances: self.slots.most(),
                 input_buffer_size: Some(queue.making().input_buffer_size),
                 output_buffer_size: Some(queue.making().output_buffer_size),
             }),
         }
     }
 
-    pub(crate) fn accept<'a>(&'a self, _waiter: &'a ListenWaiter, slots: &'a Slots) -> Accept<'a> {
-        Accept {
-            listener: self,
-            slots,
-        }
+    pub(crate) fn accept(&self) -> Accept<'_> {
+        Accept { listener: self }
     }
 
-    /// A stream of this listener is about to close its instance: the next one is put up first.
-    pub(crate) fn released(&self, waiter: &ListenWaiter, slots: &Slots) {
-        if self.queue().refill(slots).0.is_err() {
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// A slot has come free, whose stream is about to close its instance: the next one is put up first.
+    pub(crate) fn released(&self) {
+        let queue = self.queue();
+        if queue.refill(&self.slots).0.is_err() {
             // `accept` will try again, and tell.
-            waiter.wake();
+            queue.port().wake();
         }
     }
 
     /// Gives up the name: it is free when this returns, but for the instances of streams. Called by the one who holds the lane,
     /// once it is closed.
-    pub(crate) fn close(&self, _waiter: &ListenWaiter) {
-        self.give_up();
-    }
-
-    fn give_up(&self) {
+    pub(crate) fn close(&self) {
         let queue = self.queue();
         queue.close();
         Self::settle(&queue);
@@ -211,8 +208,8 @@ impl Listener {
 
     /// From now on clients come to `queue`, whose instances are put up first; those who have come already come first.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
-    pub(super) fn go_on_with(&self, queue: Arc<Queue>, slots: &Slots) -> io::Result<()> {
-        let (filled, clients_can_come) = queue.refill(slots);
+    pub(super) fn go_on_with(&self, queue: Arc<Queue>) -> io::Result<()> {
+        let (filled, clients_can_come) = queue.refill(&self.slots);
         if !clients_can_come {
             if let Err(error) = filled {
                 queue.close();
@@ -228,10 +225,10 @@ impl Listener {
 
     /// From now on whoever waits for clients reads a port of the listener's own.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
-    pub(super) fn go_on_alone(&self, slots: &Slots) -> io::Result<()> {
+    pub(super) fn go_on_alone(&self) -> io::Result<()> {
         let port = Arc::new(Port::new()?);
         let queue = Arc::new(self.queue().successor(port, true));
-        self.go_on_with(queue, slots)
+        self.go_on_with(queue)
     }
 
     /// Takes out the packets of a queue that closes, or waits until somebody else has.
@@ -270,14 +267,13 @@ fn is_taken(error: &io::Error) -> bool {
 /// A bind that fails half way has instances that wait already: their memory is the system's too.
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.give_up();
+        self.close();
     }
 }
 
 /// Waits for a client.
 pub(crate) struct Accept<'a> {
     listener: &'a Listener,
-    slots: &'a Slots,
 }
 
 impl Operation for Accept<'_> {
@@ -285,8 +281,9 @@ impl Operation for Accept<'_> {
 
     fn poll(&mut self) -> Poll<io::Result<Stream>> {
         let queue = self.listener.queue();
+        let slots = &self.listener.slots;
         loop {
-            if let Some(came) = queue.next(self.slots) {
+            if let Some(came) = queue.next(slots) {
                 return Poll::Ready(Ok(Stream::accepted(came, queue.making())));
             }
             if queue.phase() != Phase::Open {
@@ -306,7 +303,7 @@ impl Operation for Accept<'_> {
             if came {
                 continue;
             }
-            return match queue.refill(self.slots) {
+            return match queue.refill(slots) {
                 (Err(error), false) => Poll::Ready(Err(error)),
                 _ => Poll::Pending,
             };

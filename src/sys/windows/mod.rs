@@ -27,7 +27,7 @@ pub(crate) use connect::Connector;
 pub use convert::IntoHandleError;
 pub(crate) use lent::Waiter;
 pub(crate) use listener::{ListenWaiter, Listener};
-pub(crate) use os::Event;
+pub(crate) use os::{ENDS, Event};
 pub(crate) use pair::pair;
 pub(crate) use peer::account;
 pub(crate) use stream::Stream;

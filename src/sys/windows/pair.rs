@@ -42,7 +42,7 @@ pub(crate) fn pair(options: &ListenOptions) -> io::Result<(Stream, Stream)> {
     }
     let end = |handle| -> io::Result<Stream> {
         let local = os::local(&handle)?;
-        Ok(Stream::new(handle, Some(&local)))
+        Ok(Stream::new(handle, local.role, Some(&local)))
     };
     Ok((end(server)?, end(client)?))
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::ahead::{Ahead, Writing};
 use super::aside::{Drain, HalfClose};
@@ -33,6 +32,7 @@ const MOST_AT_ONCE: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Stream {
     handle: OwnedHandle,
+    role: Role,
     /// After the handle, which is closed by then.
     open: Option<Open>,
     /// Of a pipe whose peer has no buffer to write to.
@@ -56,6 +56,7 @@ impl Stream {
     pub(super) fn accepted(came: Came, making: &Instance) -> Stream {
         Stream {
             handle: came.handle,
+            role: Role::Server,
             open: Some(came.open),
             ahead: (making.input_buffer_size == 0).then(|| Ahead::new(making.mode)),
             reads_ahead: making.input_buffer_size == 0,
@@ -74,11 +75,12 @@ impl Stream {
     }
 
     /// An end of which the system says `local`, if this user may know.
-    pub(super) fn new(handle: OwnedHandle, local: Option<&os::Local>) -> Stream {
+    pub(super) fn new(handle: OwnedHandle, role: Role, local: Option<&os::Local>) -> Stream {
         let mode = local.map_or(PipeMode::Byte, |local| local.mode);
         let unbuffered = local.is_some_and(|local| local.unbuffered);
         Stream {
             handle,
+            role,
             open: None,
             ahead: unbuffered.then(|| Ahead::new(mode)),
             reads_ahead: unbuffered,
@@ -95,7 +97,7 @@ impl Stream {
 
     /// One that had a life before.
     pub(super) fn adopted(handle: OwnedHandle, local: &os::Local) -> Stream {
-        let stream = Stream::new(handle, Some(local));
+        let stream = Stream::new(handle, local.role, Some(local));
         stream.sent_empty.store(true, Ordering::Relaxed);
         // Nobody knows what is unread of what it wrote then.
         stream.written.store(usize::MAX / 2, Ordering::Relaxed);
@@ -115,24 +117,6 @@ impl Stream {
     /// Whether something was read ahead that nobody has taken yet.
     pub(super) fn has_read_ahead(&self) -> bool {
         self.ahead.as_ref().is_some_and(|ahead| !ahead.is_empty())
-    }
-
-    /// A read that waits in the system without an OVERLAPPED: there is no such thing on an overlapped handle.
-    pub(crate) fn read_blocking(
-        &self,
-        _buffer: &mut [u8],
-        _until: Option<Instant>,
-    ) -> Option<io::Result<usize>> {
-        None
-    }
-
-    /// As [`read_blocking`](Stream::read_blocking).
-    pub(crate) fn write_blocking(
-        &self,
-        _bytes: &[u8],
-        _until: Option<Instant>,
-    ) -> Option<io::Result<usize>> {
-        None
     }
 
     pub(crate) fn read<'a>(
@@ -244,8 +228,8 @@ impl Stream {
     }
 
     /// Half close: an empty message, and on a byte pipe no such thing.
-    pub(crate) fn close_write(&self, mode: PipeMode) -> io::Result<HalfClose> {
-        if mode == PipeMode::Message {
+    pub(crate) fn close_write(&self) -> io::Result<HalfClose> {
+        if self.known.mode == PipeMode::Message {
             return HalfClose::start(&self.handle);
         }
         let why = "a Windows byte pipe has no half close: drop the stream, use a message pipe, \
@@ -276,23 +260,24 @@ impl Stream {
         }
     }
 
-    pub(crate) fn peer_pid(&self, role: Role) -> io::Result<u32> {
-        os::peer_pid(&self.handle, role == Role::Server)
+    pub(crate) fn peer_pid(&self) -> io::Result<u32> {
+        os::peer_pid(&self.handle, self.role == Role::Server)
     }
 
-    pub(crate) fn peer_identity(&self, role: Role) -> io::Result<PeerIdentity> {
-        peer::identity(&self.handle, role)
+    pub(crate) fn peer_identity(&self) -> io::Result<PeerIdentity> {
+        peer::identity(&self.handle, self.role)
     }
 
     pub(crate) fn impersonate(&self) -> io::Result<os::Impersonation> {
         os::Impersonation::begin(&self.handle)
     }
 
-    pub(crate) fn security(&self, _name: &PipeName) -> io::Result<String> {
+    /// (On Unix it is a file's, which only the name leads to; here the handle tells.)
+    pub(crate) fn security(&self, _: &PipeName) -> io::Result<String> {
         os::security(&self.handle)
     }
 
-    pub(crate) fn info(&self, _role: Role, _mode: PipeMode) -> io::Result<PipeInfo> {
+    pub(crate) fn info(&self) -> io::Result<PipeInfo> {
         match os::local(&self.handle) {
             Ok(local) => Ok(local.info()),
             // Of a pipe without its other end the system may tell nothing more.
@@ -307,22 +292,8 @@ impl Stream {
 
     /// What the system knows of this handle.
     pub(crate) fn describe(&self) -> (PipeName, Role, PipeMode) {
-        let local = os::local(&self.handle);
-        let role = match &local {
-            Ok(local) if local.server => Role::Server,
-            _ => Role::Client,
-        };
-        let mode = match &local {
-            Ok(local) => local.mode,
-            Err(_) => PipeMode::Byte,
-        };
         let path = os::path_of(&self.handle).unwrap_or_default();
-        (PipeName::from_os(path), role, mode)
-    }
-
-    /// Whether an error says that the other side has gone: `std` has no kinds for some of Windows's.
-    pub(crate) fn is_end(error: &io::Error) -> bool {
-        os::is_end(error)
+        (PipeName::from_os(path), self.role, self.known.mode)
     }
 }
 

@@ -326,7 +326,7 @@ impl AsyncStream {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.half_close.get().is_none() {
-            let begun = self.stream().close_write(self.mode())?;
+            let begun = self.stream().close_write()?;
             let _ = self.half_close.set(begun);
         }
         Ok(())

@@ -85,12 +85,18 @@ pub(crate) fn is_cancelled(error: &io::Error) -> bool {
 }
 
 /// The errors that mean that the other side has gone.
+pub(crate) const ENDS: &[i32] = &[
+    ERROR_BROKEN_PIPE as i32,
+    ERROR_NO_DATA as i32,
+    ERROR_PIPE_NOT_CONNECTED as i32,
+    // Of a server's end that was disconnected, some calls say this.
+    ERROR_BAD_PIPE as i32,
+];
+
 pub(crate) fn is_end(error: &io::Error) -> bool {
-    matches!(
-        code(error),
-        // BAD_PIPE: of a server's end that was disconnected, some calls say this.
-        ERROR_BROKEN_PIPE | ERROR_NO_DATA | ERROR_PIPE_NOT_CONNECTED | ERROR_BAD_PIPE
-    )
+    error
+        .raw_os_error()
+        .is_some_and(|code| ENDS.contains(&code))
 }
 
 #[cfg(test)]

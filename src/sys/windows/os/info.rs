@@ -15,12 +15,13 @@ use windows_sys::Win32::System::Pipes::*;
 
 use super::basics::{check, from_status};
 use crate::info::PipeInfo;
-use crate::kinds::{Directions, Peek, PipeMode};
+use crate::kinds::{Directions, Peek, PipeMode, Role};
 
 /// What the system knows of an instance, without asking the other side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Local {
-    pub(crate) server: bool,
+    /// Which end it is.
+    pub(crate) role: Role,
     /// Both ends are there.
     pub(crate) connected: bool,
     pub(crate) mode: PipeMode,
@@ -66,17 +67,17 @@ pub(crate) fn limit(max_instances: u32) -> Option<u32> {
 
 /// Of a client's end the documentation leaves open whose inbound and outbound these are, and npfs's sources and libuv's
 /// (`src/win/pipe.c`) take them for the client's own. So of the two either may be the one that is meant.
-fn unbuffered(server: bool, (inbound, outbound): (u32, u32)) -> bool {
-    inbound == 0 || !server && outbound == 0
+fn unbuffered(role: Role, (inbound, outbound): (u32, u32)) -> bool {
+    inbound == 0 || role == Role::Client && outbound == 0
 }
 
 /// What is free of a quota equals it only if nothing is unread: unread bytes use it up. (So does a read that the peer has
 /// pending, as Cygwin found, and Wine 10 says 0 of some pipes: then there is no telling.) Of a client's two quotas the larger
 /// one can be free in full only if it is the one that is meant, or they are equal. A quota of 0 says nothing.
-fn drained(server: bool, (inbound, outbound): (u32, u32), free: u32) -> bool {
-    let quota = match server {
-        true => outbound,
-        false => inbound.max(outbound),
+fn drained(role: Role, (inbound, outbound): (u32, u32), free: u32) -> bool {
+    let quota = match role {
+        Role::Server => outbound,
+        Role::Client => inbound.max(outbound),
     };
     quota > 0 && free == quota
 }
@@ -85,10 +86,13 @@ pub(crate) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
     let mut info = FILE_PIPE_LOCAL_INFORMATION::default();
     // SAFETY: the class's structure.
     unsafe { ask(pipe, FilePipeLocalInformation, &mut info) }?;
-    let server = info.NamedPipeEnd & FILE_PIPE_SERVER_END != 0;
+    let role = match info.NamedPipeEnd & FILE_PIPE_SERVER_END {
+        0 => Role::Client,
+        _ => Role::Server,
+    };
     let quotas = (info.InboundQuota, info.OutboundQuota);
     Ok(Local {
-        server,
+        role,
         connected: info.NamedPipeState == FILE_PIPE_CONNECTED_STATE,
         mode: if info.NamedPipeType & FILE_PIPE_MESSAGE_TYPE != 0 {
             PipeMode::Message
@@ -102,9 +106,9 @@ pub(crate) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
             write: info.NamedPipeConfiguration != FILE_PIPE_INBOUND,
         },
         quotas,
-        unbuffered: unbuffered(server, quotas),
+        unbuffered: unbuffered(role, quotas),
         room: info.WriteQuotaAvailable,
-        drained: drained(server, quotas, info.WriteQuotaAvailable),
+        drained: drained(role, quotas, info.WriteQuotaAvailable),
     })
 }
 
@@ -245,7 +249,7 @@ mod tests {
 
     #[test]
     fn only_what_is_sure_is_drained() {
-        let (server, client) = (true, false);
+        let (server, client) = (Role::Server, Role::Client);
         for (end, quotas, free, sure) in [
             (server, (64, 32), 32, true),
             (server, (64, 32), 31, false),

@@ -15,6 +15,7 @@ mod port;
 mod security;
 mod token;
 
+pub(crate) use basics::ENDS;
 #[cfg(test)]
 pub(super) use basics::calls;
 pub(super) use basics::{code, is_cancelled, is_end, wide};
