@@ -227,14 +227,14 @@ impl Connector {
                 let left = end
                     .saturating_duration_since(Instant::now())
                     .max(Duration::from_millis(1));
-                os::set_send_timeout(&socket, Some(left))?;
+                os::set_timeout(&socket, os::Timeout::Send, Some(left))?;
             }
             match os::connect(&socket, &self.address) {
                 Err(Errno::INTR) => {}
                 // The next attempt will tell.
                 Err(_) => return Ok(()),
                 Ok(()) => {
-                    os::set_send_timeout(&socket, None)?;
+                    os::set_timeout(&socket, os::Timeout::Send, None)?;
                     self.connected = Some(socket);
                     return Ok(());
                 }

@@ -16,6 +16,8 @@ use rustix::net::{
     SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt,
 };
 
+pub(super) use rustix::net::sockopt::Timeout;
+
 /// A thing to be polled that one thread raises and another lowers: an eventfd where there is one, else a pipe.
 #[derive(Debug)]
 pub(super) struct Signal {
@@ -396,25 +398,12 @@ pub(super) fn send_buffer_size(socket: &OwnedFd) -> io::Result<usize> {
     Ok(sockopt::socket_send_buffer_size(socket)?)
 }
 
-/// How long a blocking `connect` of this socket waits for room in the server's queue (None: forever).
-pub(super) fn set_send_timeout(socket: &OwnedFd, timeout: Option<Duration>) -> io::Result<()> {
-    Ok(sockopt::set_socket_timeout(
-        socket,
-        sockopt::Timeout::Send,
-        timeout,
-    )?)
-}
-
-/// How long a blocking call waits, to receive or to send (None: forever).
+/// How long a blocking call waits, to receive or to send (None: forever). On Linux `connect` counts as the latter.
 pub(super) fn set_timeout(
     socket: &OwnedFd,
-    receive: bool,
+    which: Timeout,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    let which = match receive {
-        true => sockopt::Timeout::Recv,
-        false => sockopt::Timeout::Send,
-    };
     Ok(sockopt::set_socket_timeout(socket, which, timeout)?)
 }
 

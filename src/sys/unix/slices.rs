@@ -47,6 +47,15 @@ pub(super) enum Side {
     Write,
 }
 
+impl Side {
+    fn timeout(self) -> os::Timeout {
+        match self {
+            Side::Read => os::Timeout::Recv,
+            Side::Write => os::Timeout::Send,
+        }
+    }
+}
+
 /// Which timeouts are on a socket.
 #[derive(Debug, Default)]
 pub(super) struct Slices {
@@ -100,13 +109,13 @@ impl Slices {
     }
 
     fn put_on(&self, socket: &OwnedFd, side: Side) -> bool {
-        let done = os::set_timeout(socket, side == Side::Read, Some(SLICE)).is_ok();
+        let done = os::set_timeout(socket, side.timeout(), Some(SLICE)).is_ok();
         self.is_set(side).store(done, Ordering::Relaxed);
         done
     }
 
     fn take_off(&self, socket: &OwnedFd, side: Side) -> bool {
-        let done = os::set_timeout(socket, side == Side::Read, None).is_ok();
+        let done = os::set_timeout(socket, side.timeout(), None).is_ok();
         self.is_set(side).store(!done, Ordering::Relaxed);
         done
     }
