@@ -110,6 +110,8 @@ impl Listener {
             return wrong("this socket is none of the local kind");
         };
         let waiter = Arc::new(Waiter::ready()?);
+        #[cfg(target_vendor = "apple")]
+        os::without_sigpipe(&socket)?;
         // Another process that has it may take the client that a poll told of.
         rustix::io::ioctl_fionbio(&socket, true)?;
         let options = ListenOptions::new().message_mode(os::is_packets(&socket));

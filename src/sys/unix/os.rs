@@ -139,8 +139,13 @@ pub(super) fn socket_pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
 #[cfg(target_vendor = "apple")]
 fn settle(socket: &OwnedFd) -> io::Result<()> {
     rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC)?;
-    sockopt::set_socket_nosigpipe(socket, true)?;
-    Ok(())
+    without_sigpipe(socket)
+}
+
+/// `SO_NOSIGPIPE`, where a single call cannot say so. EINVAL once the peer of a stream has left.
+#[cfg(target_vendor = "apple")]
+pub(super) fn without_sigpipe(socket: &OwnedFd) -> io::Result<()> {
+    Ok(sockopt::set_socket_nosigpipe(socket, true)?)
 }
 
 /// The same, one that does not wait.
@@ -200,7 +205,7 @@ pub(super) fn accept(listener: &OwnedFd) -> Result<OwnedFd, Errno> {
     let stream = rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?;
     #[cfg(target_vendor = "apple")]
     let stream = {
-        // SO_NOSIGPIPE comes from the listener; to set it is EINVAL once the client has left.
+        // SO_NOSIGPIPE comes from the listener (sonewconn of XNU); to set it is EINVAL once the client has left.
         let stream = rustix::net::accept(listener)?;
         rustix::io::fcntl_setfd(&stream, rustix::io::FdFlags::CLOEXEC)?;
         stream

@@ -112,3 +112,36 @@ fn getsockopt<T: Copy>(socket: &OwnedFd, level: i32, option: i32, value: &mut T)
         Err(io::Error::last_os_error())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    /// A client that wrote and left is a client: nothing that cannot be told of it any more is an error.
+    #[test]
+    fn a_peer_that_has_gone_still_has_a_user() {
+        let path = std::env::temp_dir().join(format!("npipe-peer-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut client = UnixStream::connect(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let server = OwnedFd::from(listener.accept().unwrap().0);
+        let ours = |peer: Peer| {
+            assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
+            assert_eq!(peer.gid, rustix::process::getegid().as_raw());
+            peer.pid
+        };
+        let told = cfg!(any(target_os = "linux", target_vendor = "apple"));
+        assert_eq!(
+            ours(of(&server).unwrap()),
+            told.then(std::process::id),
+            "the client is there"
+        );
+        client.write_all(b"x").unwrap();
+        drop(client);
+        let pid = ours(of(&server).unwrap());
+        assert!(pid.is_none() || pid == Some(std::process::id()));
+    }
+}

@@ -83,6 +83,9 @@ impl Stream {
             true => PipeMode::Message,
             false => PipeMode::Byte,
         };
+        // Of one whose peer has left it is too late.
+        #[cfg(target_vendor = "apple")]
+        let _ = os::without_sigpipe(&fd);
         let stream = Stream::new(fd, mode, role);
         // Whoever had it may have another descriptor for it.
         stream.shown();
