@@ -34,8 +34,9 @@ pub(super) struct Ahead {
 
 #[derive(Debug, Default)]
 struct Filled {
-    /// Made by the first write that has to wait.
-    room: Box<[u8]>,
+    /// Made by the first write that has to wait. A read ahead that is on its way has it, and here is none.
+    room: Vec<u8>,
+    lent: bool,
     from: usize,
     to: usize,
     /// Message pipe: where messages end, from the first that is here. Of the last one there may be a beginning alone.
@@ -43,7 +44,27 @@ struct Filled {
 }
 
 impl Filled {
-    fn put(&mut self, part: Part, mode: PipeMode) {
+    /// Gives the room to a read ahead, which may fill it from `to` on; None where there is none left.
+    fn lend(&mut self) -> Option<Vec<u8>> {
+        if self.room.is_empty() {
+            self.room = vec![0; ROOM];
+        }
+        if self.from == self.to && self.ends.is_empty() {
+            (self.from, self.to) = (0, 0);
+        }
+        if self.to == self.room.len() || self.ends.len() == MESSAGES {
+            return None;
+        }
+        self.lent = true;
+        Some(std::mem::take(&mut self.room))
+    }
+
+    /// Takes it back, with what came.
+    fn take_back(&mut self, room: Vec<u8>, came: Option<Part>, mode: PipeMode) {
+        (self.room, self.lent) = (room, false);
+        let Some(part) = came else {
+            return;
+        };
         self.to += part.len;
         if mode == PipeMode::Message && part.complete {
             self.ends.push_back(self.to);
@@ -66,8 +87,9 @@ impl Ahead {
         }
     }
 
-    /// Used under the reading lane's turn, so that nobody waits for it.
+    /// Held for no call of the system's. What is in it is changed under the reading lane's turn alone.
     fn filled(&self) -> MutexGuard<'_, Filled> {
+        // Nothing in here panics half way, so a poisoned lock guards a whole state.
         self.filled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,21 +147,18 @@ impl Ahead {
         }
         (filled.from, filled.to) = (0, room.len());
         room.resize(room.len().max(ROOM), 0);
-        filled.room = room.into();
+        filled.room = room;
     }
 
     /// Whether there is nothing. While a write is reading ahead, nobody can tell: then there is not nothing.
     pub(super) fn is_empty(&self) -> bool {
-        let filled = self.filled.try_lock();
-        filled.is_ok_and(|filled| filled.from == filled.to && filled.ends.is_empty())
+        let filled = self.filled();
+        !filled.lent && filled.from == filled.to && filled.ends.is_empty()
     }
 
-    /// Adds what there is to what the system knows of the pipe, or to an end that is not to be seen before it. (While a
-    /// write is reading ahead, it is nobody's yet.)
+    /// Adds what there is to what the system knows of the pipe, or to an end that is not to be seen before it.
     pub(super) fn peek(&self, pipe: io::Result<Peek>) -> io::Result<Peek> {
-        let Ok(filled) = self.filled.try_lock() else {
-            return pipe;
-        };
+        let filled = self.filled();
         let available = filled.to - filled.from;
         if available == 0 && filled.ends.is_empty() {
             return pipe;
@@ -162,13 +181,14 @@ impl Ahead {
 
 /// A read ahead on its way, by the one who has the reading lane until somebody else wants it.
 struct Reading<'a> {
-    // Dropped in this order: the operation before the buffer that it reads into.
     read: Box<dyn Operation<Output = Part> + 'a>,
-    filled: MutexGuard<'a, Filled>,
-    mode: PipeMode,
+    /// What it reads into. Given back once the system has let go of it.
+    room: Vec<u8>,
+    ahead: &'a Ahead,
     waiter: &'a Waiter,
     /// None where the one who writes has the turn, and keeps it.
     turn: Option<Turn<'a, Waiter>>,
+    came: Option<Part>,
 }
 
 impl<'a> Reading<'a> {
@@ -179,45 +199,34 @@ impl<'a> Reading<'a> {
             Beside::Turn(turn) => (None, turn.waker()),
         };
         let mut filled = ahead.filled();
-        if filled.room.is_empty() {
-            filled.room = vec![0; ROOM].into();
-        }
-        if filled.from == filled.to && filled.ends.is_empty() {
-            (filled.from, filled.to) = (0, 0);
-        }
-        let to = filled.to;
-        let full = filled.ends.len() == MESSAGES;
-        let room = &mut filled.room[to..];
-        if full || room.is_empty() {
-            return None;
-        }
-        let (start, length) = (room.as_mut_ptr(), room.len());
+        let mut room = filled.lend()?;
+        let free = &mut room[filled.to..];
+        let (start, length) = (free.as_mut_ptr(), free.len());
         let read = Lent::new(
             pipe,
             waiter,
             GivenUp::Harmless,
             move |pipe: &OwnedHandle, overlapped| {
-                // SAFETY: the OVERLAPPED is this operation's, under the reading turn. The buffer is a box's, whose guard
-                // is held, unused, for as long as the operation is there.
+                // SAFETY: the OVERLAPPED is this operation's, under the reading turn. The buffer is a vector's that nobody
+                // touches before the operation is given up or over: it is beside it, and given back after that.
                 unsafe { os::read(pipe, start, length, overlapped) }
             },
         );
         Some(Reading {
             read: Box::new(read),
-            filled,
-            mode: ahead.mode,
+            room,
+            ahead,
             waiter,
             turn,
+            came: None,
         })
     }
 
     /// Keeps what came. Whether there can be more: an error is the next read's to tell.
     fn ended(&mut self, read: io::Result<Part>) -> bool {
-        let Ok(part) = read else {
-            return false;
-        };
-        self.filled.put(part, self.mode);
-        part.len > 0 || self.mode == PipeMode::Message
+        self.came = read.ok();
+        let more = |part: Part| part.len > 0 || self.ahead.mode == PipeMode::Message;
+        self.came.is_some_and(more)
     }
 }
 
@@ -225,8 +234,11 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         // What came after all counts.
         if let Cancelled::Finished(Ok(part)) = self.read.cancel() {
-            self.filled.put(part, self.mode);
+            self.came = Some(part);
         }
+        let room = std::mem::take(&mut self.room);
+        let mut filled = self.ahead.filled();
+        filled.take_back(room, self.came, self.ahead.mode);
     }
 }
 
@@ -348,6 +360,36 @@ fn whole(written: io::Result<Part>, message: Option<usize>) -> io::Result<Part> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// While the room is lent nobody can tell that there is nothing; what was read before is there to be peeked at.
+    #[test]
+    fn room_that_is_lent_comes_back_with_what_came() {
+        let ahead = Ahead::new(PipeMode::Message);
+        let part = |len, complete| Some(Part { len, complete });
+        assert!(ahead.is_empty());
+        let mut room = ahead.filled().lend().unwrap();
+        assert!(!ahead.is_empty());
+        room[..3].copy_from_slice(b"one");
+        ahead.filled().take_back(room, part(3, true), ahead.mode);
+        let room = ahead.filled().lend().unwrap();
+        let peek = ahead.peek(Ok(Peek::default())).unwrap();
+        assert_eq!((peek.available, peek.message), (3, 3));
+        ahead.filled().take_back(room, None, ahead.mode);
+        let room = ahead.filled().lend().unwrap();
+        ahead.filled().take_back(room, part(0, true), ahead.mode);
+        let mut buffer = [0; 8];
+        assert_eq!(ahead.take(&mut buffer), part(3, true));
+        assert_eq!(&buffer[..3], b"one");
+        assert_eq!(ahead.take(&mut buffer), part(0, true));
+        assert_eq!(ahead.take(&mut buffer), None);
+        assert!(ahead.is_empty());
+        // Empty messages take no room, and are counted.
+        for _ in 0..MESSAGES {
+            let room = ahead.filled().lend().unwrap();
+            ahead.filled().take_back(room, part(0, true), ahead.mode);
+        }
+        assert!(ahead.filled().lend().is_none());
+    }
 
     #[test]
     fn a_message_is_written_or_not() {
