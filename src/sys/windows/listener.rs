@@ -330,12 +330,12 @@ impl Operation for Accept<'_> {
 
 #[cfg(test)]
 mod tests {
-    //! What becomes of a name while the system has no instances to give.
+    //! What becomes of a name while the system has no instances to give, or does not tell.
 
     use std::io::ErrorKind;
     use std::time::{Duration, Instant};
 
-    use super::os::faults::NEXT;
+    use super::os::faults::{HIDDEN, NEXT};
     use crate::options::{ConnectOptions, ListenOptions};
     use crate::{PipeListener, PipeStream};
 
@@ -355,6 +355,20 @@ mod tests {
         assert_ne!(error.kind(), ErrorKind::TimedOut, "{error}");
         NEXT.set(0);
         (name, listener)
+    }
+
+    #[test]
+    fn a_security_that_cannot_be_read_is_no_reason_not_to_bind() {
+        let name = format!("npipe-hidden-{}", std::process::id());
+        HIDDEN.set(true);
+        let listener = PipeListener::bind(&name);
+        HIDDEN.set(false);
+        let listener = listener.unwrap();
+        let _client = PipeStream::connect(&name).unwrap();
+        listener.accept().unwrap();
+        // It is told to whoever asks.
+        let error = listener.security_descriptor().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     }
 
     #[test]

@@ -247,18 +247,27 @@ pub(crate) fn disconnect(pipe: &OwnedHandle) -> io::Result<()> {
     check(unsafe { DisconnectNamedPipe(pipe.as_raw_handle()) })
 }
 
-/// A system that has no more instances to give, for the tests of what then becomes of a name.
+/// A system that has no more instances to give, or does not tell, for the tests of what then becomes of a name.
 #[cfg(test)]
 #[allow(clippy::missing_const_for_thread_local)] // as in `basics`
 pub(crate) mod faults {
     use std::cell::Cell;
     use std::io;
 
-    use windows_sys::Win32::Foundation::ERROR_NO_SYSTEM_RESOURCES;
+    use windows_sys::Win32::Foundation::{ERROR_ACCESS_DENIED, ERROR_NO_SYSTEM_RESOURCES};
 
     thread_local! {
         /// How many of this thread's next instances fail.
         pub(in crate::sys::windows) static NEXT: Cell<usize> = const { Cell::new(0) };
+        /// Whether this thread is let read no security.
+        pub(in crate::sys::windows) static HIDDEN: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(in crate::sys::windows::os) fn hidden() -> io::Result<()> {
+        match HIDDEN.get() {
+            true => Err(io::Error::from_raw_os_error(ERROR_ACCESS_DENIED as i32)),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn met() -> io::Result<()> {

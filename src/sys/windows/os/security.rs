@@ -143,6 +143,8 @@ pub(crate) fn owner(pipe: &OwnedHandle) -> io::Result<String> {
 
 /// The pipe's security descriptor, in SDDL.
 pub(crate) fn security(pipe: &OwnedHandle) -> io::Result<String> {
+    #[cfg(test)]
+    super::faults::hidden()?;
     const PARTS: u32 = OWNER_SECURITY_INFORMATION
         | GROUP_SECURITY_INFORMATION
         | DACL_SECURITY_INFORMATION

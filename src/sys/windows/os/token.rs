@@ -222,6 +222,54 @@ fn act_as(token: Option<&Token>) {
     }
 }
 
+/// A token that is this process's, restricted to Everyone and the logon session; and what does something with it.
+#[cfg(test)]
+pub(crate) fn confine() -> (
+    Token,
+    impl Fn(&dyn Fn() -> io::Result<()>) -> io::Result<()>,
+) {
+    let (mut token, mut restricted) = (null_mut(), null_mut());
+    // SAFETY: the pseudo handle of this process, and a local to be written to.
+    let opened =
+        check(unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_ALL_ACCESS, &mut token) });
+    // SAFETY: a new handle.
+    let token = Token(opened.and_then(|()| unsafe { owned(token) }).unwrap());
+    let everyone = Sid::parse("WD").unwrap();
+    let block = token.ask(TokenLogonSid).unwrap();
+    let logon: *const TOKEN_GROUPS = block.as_ptr().cast();
+    // SAFETY: the class's structure, with one SID, which lies in the same block.
+    let logon = unsafe { (*logon).Groups[0].Sid };
+    let only = [everyone.0, logon].map(|sid| SID_AND_ATTRIBUTES {
+        Sid: sid,
+        Attributes: 0,
+    });
+    // SAFETY: an open token, SIDs that are there, and a local to be written to.
+    let made = check(unsafe {
+        CreateRestrictedToken(
+            token.0.as_raw_handle(),
+            0,
+            0,
+            null(),
+            0,
+            null(),
+            only.len() as u32,
+            only.as_ptr(),
+            &mut restricted,
+        )
+    });
+    // SAFETY: a new handle.
+    let restricted = Token(made.and_then(|()| unsafe { owned(restricted) }).unwrap());
+    let acting = restricted.0.try_clone().unwrap();
+    let work = move |work: &dyn Fn() -> io::Result<()>| {
+        // SAFETY: an open token; it is this thread's until the call below.
+        check(unsafe { ImpersonateLoggedOnUser(acting.as_raw_handle()) }).unwrap();
+        let result = work();
+        act_as(None);
+        result
+    };
+    (restricted, work)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
