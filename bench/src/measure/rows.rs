@@ -46,6 +46,7 @@ const BARE: &[&str] = &["std", "bare-overlapped"];
 /// On Windows one instance after the other serves no burst: bare calls that do would be a listener.
 const BURST: &[&str] = &["std", "interprocess"];
 const PACKETS: &[&str] = &["packets"];
+const MESSAGES: &[&str] = &["npipe+messages", "npipe+parts", "packets+inlined"];
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -127,21 +128,21 @@ pub const ROWS: &[Row] = &[
         title: "messages of 64 B, one way",
         work: Work::Writes(64),
         floors: PACKETS,
-        subjects: &["npipe+messages", "npipe+parts"],
+        subjects: MESSAGES,
     },
     Row {
         name: "message-100k",
         title: "messages of 100 KB, one way",
         work: Work::Writes(100_000),
         floors: PACKETS,
-        subjects: &["npipe+messages", "npipe+parts"],
+        subjects: MESSAGES,
     },
     Row {
         name: "message-trip",
         title: "round trip of messages, 64 B",
         work: Work::Trips(64),
         floors: PACKETS,
-        subjects: &["npipe+messages", "npipe+parts"],
+        subjects: MESSAGES,
     },
 ];
 
@@ -149,7 +150,7 @@ pub const ROWS: &[Row] = &[
 fn is_here(subject: &str) -> bool {
     match subject.split('@').next().unwrap_or(subject) {
         "std" => cfg!(unix),
-        "packets" => cfg!(target_os = "linux"),
+        "packets" | "packets+inlined" => cfg!(target_os = "linux"),
         // Where a runtime of several threads has its I/O elsewhere than its tasks.
         "npipe-tokio+several" | "tokio+several" => cfg!(windows),
         "bare" | "bare-overlapped" => cfg!(windows),

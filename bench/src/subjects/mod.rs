@@ -24,10 +24,11 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
     let mut words = subject.split('+');
     let name = words.next().unwrap_or_default();
     let mut ours = ours::Ours::default();
-    let mut several = false;
+    let (mut several, mut inlined) = (false, false);
     for word in words {
         match word {
             "several" => several = true,
+            "inlined" => inlined = true,
             "shared" => ours.shared = true,
             "deadline" => ours.deadline = true,
             "busy" => ours.busy = true,
@@ -46,7 +47,7 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
         #[cfg(unix)]
         "std" => blocking(&std::Std, half, address),
         #[cfg(target_os = "linux")]
-        "packets" => blocking(&packets::Packets, half, address),
+        "packets" => blocking(&packets::Packets { inlined }, half, address),
         #[cfg(windows)]
         "bare" => blocking(&bare::Blocking, half, address),
         #[cfg(windows)]
