@@ -65,6 +65,7 @@ impl Waiter {
     }
 
     /// Waits for `flags` on `fd` (None: for nothing but the wake-up), a wake-up, or `until`.
+    #[inline(always)]
     pub(super) fn wait(
         &self,
         fd: Option<(&OwnedFd, PollFlags)>,

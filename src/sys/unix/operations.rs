@@ -33,10 +33,12 @@ impl<'a, F> Attempts<'a, F> {
 impl<F: FnMut() -> Poll<io::Result<Part>>> Operation for Attempts<'_, F> {
     type Output = Part;
 
+    #[inline(always)]
     fn poll(&mut self) -> Poll<io::Result<Part>> {
         (self.call)()
     }
 
+    #[inline(always)]
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
         self.waiter.wait(Some((self.fd, self.ready)), until)
     }

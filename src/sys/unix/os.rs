@@ -71,6 +71,7 @@ pub(super) enum Polled {
 }
 
 /// `poll(2)` of one thing of interest and a signal that goes before it, until a moment.
+#[inline(always)]
 pub(super) fn poll(
     main: Option<(&OwnedFd, PollFlags)>,
     signal: Option<BorrowedFd<'_>>,
@@ -80,20 +81,23 @@ pub(super) fn poll(
         let left = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
         let signal = signal.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         let main = main.map(|(fd, flags)| PollFd::new(fd, flags));
-        let poll = |fds: &mut [PollFd<'_>]| rustix::event::poll(fds, left.as_ref());
-        let polled = match (signal, main) {
+        let signalled = signal.is_some();
+        let (mut both, mut one);
+        let fds: &mut [PollFd<'_>] = match (signal, main) {
             (Some(signal), Some(main)) => {
-                let mut fds = [signal, main];
-                poll(&mut fds).map(|ready| (ready, !fds[0].revents().is_empty()))
+                both = [signal, main];
+                &mut both
             }
-            (Some(signal), None) => poll(&mut [signal]).map(|ready| (ready, true)),
-            (None, Some(main)) => poll(&mut [main]).map(|ready| (ready, false)),
-            (None, None) => poll(&mut []).map(|ready| (ready, false)),
+            (Some(it), None) | (None, Some(it)) => {
+                one = [it];
+                &mut one
+            }
+            (None, None) => &mut [],
         };
-        match polled {
-            Ok((0, _)) => return Ok(Polled::Nothing),
-            Ok((_, true)) => return Ok(Polled::Signal),
-            Ok((_, false)) => return Ok(Polled::Main),
+        match rustix::event::poll(fds, left.as_ref()) {
+            Ok(0) => return Ok(Polled::Nothing),
+            Ok(_) if signalled && !fds[0].revents().is_empty() => return Ok(Polled::Signal),
+            Ok(_) => return Ok(Polled::Main),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -220,6 +224,7 @@ pub(super) fn address(path: &Path) -> io::Result<SocketAddrUnix> {
     Ok(SocketAddrUnix::new(path)?)
 }
 
+#[inline(always)]
 pub(super) fn recv(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     loop {
         match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
@@ -253,6 +258,7 @@ pub(super) fn send_blocking(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Err
     rustix::net::send(socket, bytes, SEND.difference(SendFlags::DONTWAIT))
 }
 
+#[inline(always)]
 pub(super) fn send(socket: &OwnedFd, buffer: &[u8]) -> Result<usize, Errno> {
     loop {
         match rustix::net::send(socket, buffer, SEND) {

@@ -162,6 +162,7 @@ impl Stream {
     }
 
     /// One read that does not wait; it may have to once the socket is readable.
+    #[inline(always)]
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> Poll<io::Result<Part>> {
         match &self.messages {
             None => bytes(os::recv(&self.fd, buffer)),
@@ -170,11 +171,13 @@ impl Stream {
     }
 
     /// One write of bytes that does not wait; it may have to until the socket is writable.
+    #[inline(always)]
     pub(crate) fn try_write(&self, buffer: &[u8]) -> Poll<io::Result<Part>> {
         bytes(os::send(&self.fd, buffer))
     }
 
     /// Goes on with a message, as far as that needs no wait. One that is given up has to be told to [`Stream::give_up`].
+    #[inline(always)]
     pub(crate) fn try_send(&self, sending: &mut Sending, message: &[u8]) -> Poll<io::Result<Part>> {
         let Some(messages) = &self.messages else {
             return self.try_write(message);
@@ -416,6 +419,7 @@ fn unless_again(
 }
 
 /// The result of a call that moves bytes.
+#[inline(always)]
 fn bytes(moved: Result<usize, Errno>) -> Poll<io::Result<Part>> {
     match moved {
         Err(Errno::AGAIN) => Poll::Pending,
@@ -449,10 +453,12 @@ impl<'a> Send<'a> {
 impl Operation for Send<'_> {
     type Output = Part;
 
+    #[inline(always)]
     fn poll(&mut self) -> Poll<io::Result<Part>> {
         self.stream.try_send(&mut self.sending, self.message)
     }
 
+    #[inline(always)]
     fn wait(&mut self, until: Option<Instant>) -> io::Result<Waited> {
         let writable = (&self.stream.fd, PollFlags::OUT);
         self.waiter.wait(Some(writable), until)
