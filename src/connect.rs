@@ -54,7 +54,7 @@ impl ConnectOptions {
 pub(crate) fn kind_of(connected: &Connected<Stream>, options: &ConnectOptions) -> Kind {
     Kind {
         role: Role::Client,
-        mode: connected.mode,
+        mode: connected.stream.mode(),
         directions: connected.directions,
         max_message_size: options.max_message_size,
     }

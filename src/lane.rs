@@ -238,9 +238,9 @@ impl<W: Waker> Lane<W> {
         }
     }
 
-    #[cfg_attr(windows, allow(dead_code))] // for what Unix alone can do
     /// When a call by the one owner of the lane has to end (None: never), if it may block in the system at all: there is
     /// nothing to look at while it waits.
+    #[cfg_attr(windows, allow(dead_code))] // for what Unix alone can do
     pub(crate) fn alone(&mut self) -> Option<Option<Instant>> {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         // A timeout counts from the call's start, which is known to the lane alone.

@@ -356,7 +356,7 @@ impl PipeListener {
         self.owner
             .held
             .listener
-            .info(self.mode())
+            .info()
             .map_err(|e| error::named("look at", self.local_addr(), e))
     }
 }

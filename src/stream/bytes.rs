@@ -110,19 +110,18 @@ impl PipeStream {
 
     /// Several slices by one write of the system's: one message on a message pipe.
     fn write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
-        match (filled.next(), filled.next()) {
-            (None, _) => return Ok(0),
-            (Some(one), None) => return self.write_bytes(one),
-            _ => {}
+        let Some(first) = slices.iter().position(|slice| !slice.is_empty()) else {
+            return Ok(0);
+        };
+        let slices = &slices[first..];
+        if slices[1..].iter().all(|slice| slice.is_empty()) {
+            return self.write_bytes(&slices[0]);
         }
         #[cfg(unix)]
         if self.mode() == PipeMode::Byte {
-            let first = slices.iter().position(|slice| !slice.is_empty());
-            let slices = &slices[first.unwrap_or_default()..];
             let waiter = self.shared.writing.waker();
             let written = self.in_writing_turn(|turn| {
-                turn.drive(&mut self.io().write_slices(waiter, slices), None)
+                turn.drive(&mut self.io().write_vectored(waiter, slices), None)
             });
             return written
                 .map(|part| part.len)
@@ -151,17 +150,16 @@ impl PipeStream {
 
     /// One read of the system's into several buffers.
     fn read_slices(&self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let mut filled = slices.iter_mut().filter(|slice| !slice.is_empty());
-        match (filled.next(), filled.next()) {
-            (None, _) => return Ok(0),
-            (Some(one), None) => return self.read_bytes(one),
-            _ => {}
+        let Some(first) = slices.iter().position(|slice| !slice.is_empty()) else {
+            return Ok(0);
+        };
+        let slices = &mut slices[first..];
+        if slices[1..].iter().all(|slice| slice.is_empty()) {
+            return self.read_bytes(&mut slices[0]);
         }
         #[cfg(unix)]
         if self.mode() == PipeMode::Byte {
-            let first = slices.iter().position(|slice| !slice.is_empty());
-            let slices = &mut slices[first.unwrap_or_default()..];
-            let read = self.io().read_slices(self.reading().waker(), slices);
+            let read = self.io().read_vectored(self.reading().waker(), slices);
             return self.read_once(|turn| self.read_by(turn, read));
         }
         let total: usize = slices.iter().map(|slice| slice.len()).sum();

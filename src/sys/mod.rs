@@ -8,7 +8,7 @@
 //! * `Stream`: an open pipe, with the operations `read`, `write`, `send`, `drain` for a lane to drive, and `close_write`
 //!   (with the `HalfClose` that it leaves), `disconnect`, `peek`, `room`, `reads_ahead`; what is known of it: `describe`,
 //!   `info`, `security`, `peer_pid`, `peer_identity`, `is_connected`. What one system alone can do has no counterpart on the
-//!   other: on Unix `read_slices`, `write_slices`, and `read_blocking`, `write_blocking` for a stream's only owner;
+//!   other: on Unix `read_vectored`, `write_vectored`, and `read_blocking`, `write_blocking` for a stream's only owner;
 //! * `ENDS`: the errors that mean that the other side has gone, where `std` has no kind for them;
 //! * `Listener`: a name that is held, and its `slots`: `bind`, `accept` for a lane to drive, `released` when a slot came
 //!   free, `close`, `info`, `security`; `ListenWaiter` is what moves a call that waits in its lane;

@@ -21,7 +21,7 @@ use super::os;
 use super::packets;
 use super::stream::{HalfClose, Stream};
 use super::unsent::Unsent;
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Backoff};
 use crate::error::{Fault, Reason};
 use crate::kinds::{Part, Peek, PipeMode};
 use crate::name::PipeName;
@@ -414,11 +414,8 @@ pub(crate) struct AsyncConnector {
     connector: Connector,
     #[cfg(target_os = "linux")]
     watch: Option<Option<AsyncFd<rustix::fd::OwnedFd>>>,
-    slice: Duration,
+    backoff: Backoff,
 }
-
-const SHORTEST_SLICE: Duration = Duration::from_millis(1);
-const LONGEST_SLICE: Duration = Duration::from_millis(50);
 
 impl AsyncConnector {
     pub(crate) fn new(name: &PipeName, options: &ConnectOptions) -> io::Result<AsyncConnector> {
@@ -426,7 +423,7 @@ impl AsyncConnector {
             connector: Connector::new(name, options)?,
             #[cfg(target_os = "linux")]
             watch: None,
-            slice: SHORTEST_SLICE,
+            backoff: Backoff::new(),
         })
     }
 
@@ -456,11 +453,11 @@ impl AsyncConnector {
             return Ok(());
         };
         // A socket that is there but does not listen yet is why it looks up in growing intervals besides.
-        match ::tokio::time::timeout(self.slice, watch.readable()).await {
-            Err(_) => self.slice = (self.slice * 2).min(LONGEST_SLICE),
+        match ::tokio::time::timeout(self.backoff.time(), watch.readable()).await {
+            Err(_) => self.backoff.grow(),
             Ok(ready) => {
                 let mut ready = ready?;
-                self.slice = SHORTEST_SLICE;
+                self.backoff = Backoff::new();
                 os::drain(watch.get_ref());
                 ready.clear_ready();
             }
@@ -475,7 +472,7 @@ impl AsyncConnector {
     }
 
     async fn sleep(&mut self) {
-        ::tokio::time::sleep(self.slice).await;
-        self.slice = (self.slice * 2).min(LONGEST_SLICE);
+        ::tokio::time::sleep(self.backoff.time()).await;
+        self.backoff.grow();
     }
 }

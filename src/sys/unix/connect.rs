@@ -15,7 +15,7 @@ use super::os;
 use super::peer;
 use super::place;
 use super::stream::{self, Stream};
-use crate::attempt::{Attempt, Connected};
+use crate::attempt::{Attempt, Backoff, Connected};
 use crate::error::{Fault, Reason};
 use crate::identity::ExpectServer;
 use crate::kinds::{Directions, PipeMode, Role};
@@ -54,11 +54,8 @@ pub(crate) struct Connector {
     watch: Option<Option<OwnedFd>>,
     #[cfg(not(target_os = "linux"))]
     refused_since: Option<Instant>,
-    slice: Duration,
+    backoff: Backoff,
 }
-
-const SHORTEST_SLICE: Duration = Duration::from_millis(1);
-const LONGEST_SLICE: Duration = Duration::from_millis(50);
 
 impl Connector {
     pub(crate) fn new(name: &PipeName, options: &ConnectOptions) -> io::Result<Connector> {
@@ -92,7 +89,7 @@ impl Connector {
             watch: None,
             #[cfg(not(target_os = "linux"))]
             refused_since: None,
-            slice: SHORTEST_SLICE,
+            backoff: Backoff::new(),
         })
     }
 
@@ -190,7 +187,6 @@ impl Connector {
             Err(error) => Attempt::Failed(error),
             Ok(()) => Attempt::Connected(Connected {
                 stream,
-                mode: self.mode,
                 directions: self.directions,
             }),
         }
@@ -299,13 +295,13 @@ impl Connector {
     /// Until the watch tells of something new, the token is cancelled, or `until`. A socket that is there but does not
     /// listen yet, and a directory that cannot be watched, are why it looks up in growing intervals besides.
     fn sleep(&mut self, until: Option<Instant>, cancel: Option<&Event>) -> io::Result<()> {
-        let next = earlier(until, self.slice);
+        let next = earlier(until, self.backoff.time());
         let main = self.watch().map(|fd| (fd, PollFlags::IN));
         match os::poll(main, cancel.map(Event::fd), next)? {
-            os::Polled::Nothing => self.slice = (self.slice * 2).min(LONGEST_SLICE),
+            os::Polled::Nothing => self.backoff.grow(),
             os::Polled::Signal => {}
             os::Polled::Main => {
-                self.slice = SHORTEST_SLICE;
+                self.backoff = Backoff::new();
                 #[cfg(target_os = "linux")]
                 if let Some(watch) = self.watch() {
                     os::drain(watch);

@@ -198,9 +198,9 @@ impl Listener {
         place::permissions(&self.path)
     }
 
-    pub(crate) fn info(&self, mode: PipeMode) -> io::Result<PipeInfo> {
+    pub(crate) fn info(&self) -> io::Result<PipeInfo> {
         Ok(PipeInfo {
-            mode,
+            mode: self.mode,
             instances: None,
             max_instances: self.slots.most(),
             input_buffer_size: None,

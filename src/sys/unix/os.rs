@@ -305,14 +305,14 @@ pub(super) fn recv_packet<const N: usize>(
         }
     }
     let mut buffers = buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
-    recv_slices(socket, &mut buffers)
+    recv_vectored(socket, &mut buffers)
 }
 
 /// How many buffers one call takes (IOV_MAX of Linux, macOS and the BSDs).
 const MOST_SLICES: usize = 1024;
 
 /// `recvmsg(2)` into several buffers, one behind the other.
-pub(super) fn recv_slices(
+pub(super) fn recv_vectored(
     socket: &OwnedFd,
     slices: &mut [IoSliceMut<'_>],
 ) -> Result<Received, Errno> {
@@ -347,11 +347,11 @@ pub(super) fn peek_packet(socket: &OwnedFd, head: &mut [u8]) -> Result<usize, Er
 
 /// One packet out of several buffers.
 pub(super) fn send_packet(socket: &OwnedFd, [a, b]: &[&[u8]; 2]) -> Result<(), Errno> {
-    send_slices(socket, &[IoSlice::new(a), IoSlice::new(b)]).map(|_| ())
+    send_vectored(socket, &[IoSlice::new(a), IoSlice::new(b)]).map(|_| ())
 }
 
 /// `sendmsg(2)` out of several buffers, one behind the other.
-pub(super) fn send_slices(socket: &OwnedFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+pub(super) fn send_vectored(socket: &OwnedFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
     let slices = &slices[..slices.len().min(MOST_SLICES)];
     loop {
         let mut none = SendAncillaryBuffer::default();

@@ -92,7 +92,7 @@ impl Stream {
         stream
     }
 
-    pub(super) fn mode(&self) -> PipeMode {
+    pub(crate) fn mode(&self) -> PipeMode {
         match self.messages {
             Some(_) => PipeMode::Message,
             None => PipeMode::Byte,
@@ -241,13 +241,13 @@ impl Stream {
     }
 
     /// `recvmsg(2)` of bytes into several buffers.
-    pub(crate) fn read_slices<'a>(
+    pub(crate) fn read_vectored<'a>(
         &'a self,
         waiter: &'a Waiter,
         slices: &'a mut [IoSliceMut<'_>],
     ) -> impl Operation<Output = Part> + 'a {
         Attempts::new(&self.fd, waiter, PollFlags::IN, || {
-            let received = os::recv_slices(&self.fd, slices);
+            let received = os::recv_vectored(&self.fd, slices);
             bytes(received.map(|received| received.length))
         })
     }
@@ -262,13 +262,13 @@ impl Stream {
     }
 
     /// `sendmsg(2)` of bytes out of several buffers.
-    pub(crate) fn write_slices<'a>(
+    pub(crate) fn write_vectored<'a>(
         &'a self,
         waiter: &'a Waiter,
         slices: &'a [IoSlice<'_>],
     ) -> impl Operation<Output = Part> + 'a {
         Attempts::new(&self.fd, waiter, PollFlags::OUT, || {
-            bytes(os::send_slices(&self.fd, slices))
+            bytes(os::send_vectored(&self.fd, slices))
         })
     }
 

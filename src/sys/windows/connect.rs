@@ -19,7 +19,7 @@ use super::lent::{GivenUp, Lent, Waiter};
 use super::os::{self, Event};
 use super::peer;
 use super::stream::Stream;
-use crate::attempt::{Attempt, Connected};
+use crate::attempt::{Attempt, Backoff, Connected};
 use crate::error::{Fault, Reason};
 use crate::identity::{ExpectServer, ImpersonationLevel};
 use crate::kinds::{Directions, PipeMode, Role};
@@ -30,9 +30,6 @@ use crate::options::{Access, ConnectOptions};
 /// How long FSCTL_PIPE_WAIT is trusted to tell of a free instance: in Windows containers it does not always
 /// (microsoft/go-winio 67, 75, 80).
 const TRUST: Duration = Duration::from_millis(100);
-
-const SHORTEST_SLICE: Duration = Duration::from_millis(1);
-const LONGEST_SLICE: Duration = Duration::from_millis(50);
 
 type Masks = &'static [(u32, Directions)];
 
@@ -76,7 +73,7 @@ pub(crate) struct Connector {
     name: OsString,
     /// What waits for an instance; None inside where it cannot be had.
     device: Option<Option<OwnedHandle>>,
-    slice: Duration,
+    backoff: Backoff,
 }
 
 impl Connector {
@@ -110,7 +107,7 @@ impl Connector {
             name: OsString::from_wide(&path[end..path.len() - 1]),
             path,
             device: None,
-            slice: SHORTEST_SLICE,
+            backoff: Backoff::new(),
         })
     }
 
@@ -174,12 +171,11 @@ impl Connector {
                     }
                 })?;
             }
-            Ok((mode, local))
+            Ok(local)
         };
         match ready() {
-            Ok((mode, local)) => Attempt::Connected(Connected {
+            Ok(local) => Attempt::Connected(Connected {
                 stream: Stream::new(handle, Role::Client, local.as_ref()),
-                mode,
                 directions,
             }),
             Err(error) => Attempt::Failed(error),
@@ -205,8 +201,8 @@ impl Connector {
     /// After an attempt that found no server, or a busy one that nobody tells about: when to look again, in growing
     /// intervals.
     pub(super) fn next_look(&mut self, until: Option<Instant>) -> Option<Instant> {
-        let next = earlier(until, self.slice);
-        self.slice = (self.slice * 2).min(LONGEST_SLICE);
+        let next = earlier(until, self.backoff.time());
+        self.backoff.grow();
         next
     }
 

@@ -16,7 +16,6 @@ use super::security;
 use super::stream::Stream;
 use crate::error::{self, Fault, Reason};
 use crate::info::PipeInfo;
-use crate::kinds::PipeMode;
 use crate::lane::{Cancelled, Lane, Operation, Waited, Waker};
 use crate::name::PipeName;
 use crate::options::ListenOptions;
@@ -163,7 +162,7 @@ impl Listener {
             .map_err(|code| io::Error::from_raw_os_error(code as i32))
     }
 
-    pub(crate) fn info(&self, mode: PipeMode) -> io::Result<PipeInfo> {
+    pub(crate) fn info(&self) -> io::Result<PipeInfo> {
         let queue = self.queue();
         match queue.look(os::local) {
             Some(local) => Ok(PipeInfo {
@@ -172,7 +171,7 @@ impl Listener {
             }),
             // All are streams, or it is closed: what was asked for is still known.
             None => Ok(PipeInfo {
-                mode,
+                mode: queue.making().mode,
                 instances: None,
                 max_instances: self.slots.most(),
                 input_buffer_size: Some(queue.making().input_buffer_size),

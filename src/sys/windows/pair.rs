@@ -11,7 +11,7 @@ use super::listener;
 use super::os::{self, AsOurselves, Instance};
 use super::stream::Stream;
 use crate::error::{Fault, Reason};
-use crate::kinds::PipeMode;
+use crate::kinds::{PipeMode, Role};
 use crate::name::PipeName;
 use crate::options::ListenOptions;
 
@@ -33,7 +33,7 @@ pub(crate) fn pair(options: &ListenOptions) -> io::Result<(Stream, Stream)> {
         access |= GENERIC_WRITE;
     }
     let client = os::open(&os::wide(&path), access, SECURITY_IDENTIFICATION)?;
-    if os::peer_pid(&server, true)? != std::process::id() {
+    if os::peer_pid(&server, Role::Server)? != std::process::id() {
         let why = "another process has connected to it before this one";
         return Err(Fault::new(Reason::NotAllowed, why).into());
     }

@@ -14,7 +14,6 @@ use crate::kinds::Role;
 
 /// Who is at the other end.
 pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentity> {
-    let server = role == Role::Server;
     let sid = match role {
         Role::Server => match os::Impersonation::begin(pipe) {
             Ok(_as_client) => {
@@ -30,12 +29,12 @@ pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentit
             }
             // Nothing was read from it yet. The number of a process on another machine means nothing here.
             Err(error) if os::code(&error) == ERROR_CANNOT_IMPERSONATE && os::is_local(pipe) => {
-                os::user_sid(&os::Token::of_process(os::peer_pid(pipe, server)?)?)?
+                os::user_sid(&os::Token::of_process(os::peer_pid(pipe, role)?)?)?
             }
             Err(error) => return Err(error),
         },
         Role::Client => {
-            let token = os::peer_pid(pipe, server).and_then(os::Token::of_process);
+            let token = os::peer_pid(pipe, role).and_then(os::Token::of_process);
             match token.and_then(|token| os::user_sid(&token)) {
                 Ok(sid) => sid,
                 Err(error) if os::code(&error) == ERROR_ACCESS_DENIED => os::owner(pipe)?,
@@ -45,7 +44,7 @@ pub(super) fn identity(pipe: &OwnedHandle, role: Role) -> io::Result<PeerIdentit
     };
     Ok(PeerIdentity {
         sid: Some(sid),
-        session: os::peer_session(pipe, server).ok(),
+        session: os::peer_session(pipe, role).ok(),
         ..PeerIdentity::default()
     })
 }
@@ -59,7 +58,7 @@ pub(crate) fn account(sid: &str) -> Option<String> {
 /// process the Administrators. The owner is looked at too, because the process may have ended, and its number be another's.
 fn acts_for(pipe: &OwnedHandle, user: &str, owner: &str) -> bool {
     let is_it = || -> io::Result<bool> {
-        let token = os::Token::of_process(os::peer_pid(pipe, false)?)?;
+        let token = os::Token::of_process(os::peer_pid(pipe, Role::Client)?)?;
         Ok(os::user_sid(&token)? == user && os::owner_sid(&token)? == owner)
     };
     // What cannot be looked at is not expected.

@@ -54,41 +54,39 @@ pub(crate) struct Stream {
 impl Stream {
     /// A server's end, of an instance made like `making`.
     pub(super) fn accepted(came: Came, making: &Instance) -> Stream {
+        let known = PipeInfo {
+            mode: making.mode,
+            instances: None,
+            max_instances: None,
+            input_buffer_size: Some(making.input_buffer_size),
+            output_buffer_size: Some(making.output_buffer_size),
+        };
+        let unbuffered = making.input_buffer_size == 0;
         Stream {
-            handle: came.handle,
-            role: Role::Server,
             open: Some(came.open),
-            ahead: (making.input_buffer_size == 0).then(|| Ahead::new(making.mode)),
-            reads_ahead: making.input_buffer_size == 0,
-            engine_key: None,
-            known: PipeInfo {
-                mode: making.mode,
-                instances: None,
-                max_instances: None,
-                input_buffer_size: Some(making.input_buffer_size),
-                output_buffer_size: Some(making.output_buffer_size),
-            },
-            sent_empty: AtomicBool::new(false),
-            written: AtomicUsize::new(0),
-            credit: Credit::default(),
+            ..Stream::fresh(came.handle, Role::Server, unbuffered, known)
         }
     }
 
     /// An end of which the system says `local`, if this user may know.
     pub(super) fn new(handle: OwnedHandle, role: Role, local: Option<&os::Local>) -> Stream {
-        let mode = local.map_or(PipeMode::Byte, |local| local.mode);
+        let known = PipeInfo {
+            instances: None,
+            ..local.map_or(UNKNOWN, os::Local::info)
+        };
         let unbuffered = local.is_some_and(|local| local.unbuffered);
+        Stream::fresh(handle, role, unbuffered, known)
+    }
+
+    fn fresh(handle: OwnedHandle, role: Role, unbuffered: bool, known: PipeInfo) -> Stream {
         Stream {
             handle,
             role,
             open: None,
-            ahead: unbuffered.then(|| Ahead::new(mode)),
+            ahead: unbuffered.then(|| Ahead::new(known.mode)),
             reads_ahead: unbuffered,
             engine_key: None,
-            known: PipeInfo {
-                instances: None,
-                ..local.map_or(UNKNOWN, os::Local::info)
-            },
+            known,
             sent_empty: AtomicBool::new(false),
             written: AtomicUsize::new(0),
             credit: Credit::default(),
@@ -102,6 +100,10 @@ impl Stream {
         // Nobody knows what is unread of what it wrote then.
         stream.written.store(usize::MAX / 2, Ordering::Relaxed);
         stream
+    }
+
+    pub(crate) fn mode(&self) -> PipeMode {
+        self.known.mode
     }
 
     pub(super) fn handle(&self) -> &OwnedHandle {
@@ -261,7 +263,7 @@ impl Stream {
     }
 
     pub(crate) fn peer_pid(&self) -> io::Result<u32> {
-        os::peer_pid(&self.handle, self.role == Role::Server)
+        os::peer_pid(&self.handle, self.role)
     }
 
     pub(crate) fn peer_identity(&self) -> io::Result<PeerIdentity> {
@@ -300,10 +302,6 @@ impl Stream {
 /// What the engine asks for.
 #[cfg(any(feature = "tokio", test))]
 impl Stream {
-    pub(super) fn mode(&self) -> PipeMode {
-        self.known.mode
-    }
-
     pub(super) fn engine_key(&self) -> Option<Key> {
         self.engine_key
     }

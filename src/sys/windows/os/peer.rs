@@ -8,16 +8,16 @@ use windows_sys::Win32::System::Pipes::*;
 
 use super::basics::{check, code};
 use super::instance::knows_remote_clients;
+use crate::kinds::Role;
 
-/// The process at the other end.
-pub(crate) fn peer_pid(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
+/// The process at the other end than `ours`.
+pub(crate) fn peer_pid(pipe: &OwnedHandle, ours: Role) -> io::Result<u32> {
     let mut pid = 0;
     // SAFETY: an open handle, and a local to be written to.
     check(unsafe {
-        if server {
-            GetNamedPipeClientProcessId(pipe.as_raw_handle(), &mut pid)
-        } else {
-            GetNamedPipeServerProcessId(pipe.as_raw_handle(), &mut pid)
+        match ours {
+            Role::Server => GetNamedPipeClientProcessId(pipe.as_raw_handle(), &mut pid),
+            Role::Client => GetNamedPipeServerProcessId(pipe.as_raw_handle(), &mut pid),
         }
     })?;
     Ok(pid)
@@ -41,15 +41,14 @@ pub(crate) fn is_local(pipe: &OwnedHandle) -> bool {
     told == 0 && code(&io::Error::last_os_error()) == ERROR_PIPE_LOCAL
 }
 
-/// The session of the process at the other end.
-pub(crate) fn peer_session(pipe: &OwnedHandle, server: bool) -> io::Result<u32> {
+/// The session of the process at the other end than `ours`.
+pub(crate) fn peer_session(pipe: &OwnedHandle, ours: Role) -> io::Result<u32> {
     let mut session = 0;
     // SAFETY: an open handle, and a local to be written to.
     check(unsafe {
-        if server {
-            GetNamedPipeClientSessionId(pipe.as_raw_handle(), &mut session)
-        } else {
-            GetNamedPipeServerSessionId(pipe.as_raw_handle(), &mut session)
+        match ours {
+            Role::Server => GetNamedPipeClientSessionId(pipe.as_raw_handle(), &mut session),
+            Role::Client => GetNamedPipeServerSessionId(pipe.as_raw_handle(), &mut session),
         }
     })?;
     Ok(session)
