@@ -186,3 +186,20 @@ fn a_torn_message_is_no_end_however_many_calls_it_takes() {
         Ok(end) => panic!("{end:?}, after {} bytes", got.len()),
     }
 }
+
+/// The system does not count them where it tells how much is unread.
+#[test]
+fn wait_drained_waits_for_an_empty_message_too() {
+    let _watchdog = watchdog(60);
+    let (_listener, server, client) = messages("drained-empty");
+    for (writes, reads) in [(&client, &server), (&server, &client)] {
+        writes.send(b"").unwrap();
+        let soon = Instant::now() + Duration::from_millis(50);
+        writes.set_write_deadline(Some(soon)).unwrap();
+        let error = writes.wait_drained().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        writes.set_write_deadline(None).unwrap();
+        assert_eq!(reads.recv(&mut Vec::new()).unwrap(), Some(0));
+        writes.wait_drained().unwrap();
+    }
+}

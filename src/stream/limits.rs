@@ -107,8 +107,8 @@ impl PipeStream {
     /// Default: false. An event loop waits for the descriptor itself (`AsFd`), or looks by [`peek`](PipeStream::peek).
     ///
     /// [`wait_drained`](PipeStream::wait_drained) and messages obey as well: a message that does not fit is not sent.
-    /// (Where a part of it went out before the buffers were full, the write side is lost as by a deadline. Windows: a
-    /// write larger than the free buffer, likewise.) The descriptor's own flags are left as they are.
+    /// (Where a part of it went out before the buffers were full, the write side is lost as by a deadline; on Windows so it
+    /// may be where a write was pending when this was called.) The descriptor's own flags are left as they are.
     ///
     /// # Examples
     ///

@@ -474,3 +474,6 @@ fn send_empty(pipe: &OwnedHandle, ticket: Option<&Ticket>) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,7 +110,7 @@ impl Listener {
         let first = first.map_err(|source| {
             // ACCESS_DENIED is both "it is there" and "you may not".
             let taken = match os::code(&source) {
-                ERROR_ACCESS_DENIED => os::exists(&os::wide(name.os_path())),
+                ERROR_ACCESS_DENIED => os::exists(name.os_path()),
                 _ if is_taken(&source) => true,
                 _ => return fail(source),
             };

@@ -40,13 +40,11 @@ pub(crate) fn full_path(path: &str) -> io::Result<String> {
 }
 
 /// Whether there is a pipe at `path`, found out without opening an instance.
-pub(crate) fn exists(path: &[u16]) -> bool {
-    // SAFETY: a path that ends with NUL. It waits for 1 ms at the most.
-    let free = unsafe { WaitNamedPipeW(path.as_ptr(), 1) } != 0;
-    free || !matches!(
-        code(&io::Error::last_os_error()),
-        ERROR_FILE_NOT_FOUND | ERROR_BAD_PATHNAME
-    )
+pub(crate) fn exists(path: &Path) -> bool {
+    match wait_named_pipe(path) {
+        Ok(()) => true,
+        Err(error) => !matches!(code(&error), ERROR_FILE_NOT_FOUND | ERROR_BAD_PATHNAME),
+    }
 }
 
 /// WaitNamedPipe, for the shortest time that there is: whether an instance of the pipe at `path` is free. It opens none.
