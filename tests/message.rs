@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -201,5 +201,43 @@ fn wait_drained_waits_for_an_empty_message_too() {
         writes.set_write_deadline(None).unwrap();
         assert_eq!(reads.recv(&mut Vec::new()).unwrap(), Some(0));
         writes.wait_drained().unwrap();
+    }
+}
+
+#[test]
+fn who_owns_a_stream_alone_writes_and_reads_messages_as_all_do() {
+    let _watchdog = watchdog(60);
+    let (_listener, mut server, mut client) = messages("alone");
+    let long = pattern(1, 500_000);
+    let far = Instant::now() + Duration::from_secs(3600);
+    for deadline in [None, Some(far), None] {
+        server.set_deadline(deadline).unwrap();
+        client.set_deadline(deadline).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                client.write_all(b"waited for").unwrap();
+                client.write_all(&long).unwrap();
+                client.write_all(b"short").unwrap();
+            });
+            let mut piece = [0; 64];
+            assert_eq!(server.read(&mut piece).unwrap(), 10);
+            // What bytes were taken of a message is not received again.
+            server.read_exact(&mut piece[..10]).unwrap();
+            assert_eq!(piece[..10], long[..10]);
+            assert_eq!(recv(&server).unwrap(), long[10..]);
+            assert_eq!(server.read(&mut piece).unwrap(), 5);
+        });
+    }
+    let soon = Instant::now() + Duration::from_millis(150);
+    server.set_read_deadline(Some(soon)).unwrap();
+    let error = server.read(&mut [0; 64]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert!(Instant::now() >= soon);
+    server.set_read_deadline(None).unwrap();
+    // The end of bytes, and it lasts.
+    client.send(b"").unwrap();
+    client.send(b"behind it").unwrap();
+    for _ in 0..2 {
+        assert_eq!(server.read(&mut [0; 64]).unwrap(), 0);
     }
 }

@@ -18,6 +18,7 @@ const BESIDE: u64 = 300;
 /// Polls and the like of the program's own start.
 const FEW: u64 = 10;
 const CHUNK: usize = 64 * 1024;
+const LARGE: usize = 1024 * 1024;
 
 fn listener(messages: bool) -> PipeListener {
     let name = format!("/tmp/npipe-calls-{}.sock", std::process::id());
@@ -64,10 +65,11 @@ fn role() {
         }
     } else if has("writes") {
         // The buffer is always full.
+        let size = if has("large") { LARGE } else { CHUNK };
         if has("shared") {
-            writes(&server, &client);
+            writes(&server, &client, size);
         } else {
-            writes(server, client);
+            writes(server, client, size);
         }
     } else if has("messages") {
         let mut message = Vec::new();
@@ -96,16 +98,16 @@ fn trips(mut server: impl Read + Write + Send, mut client: impl Read + Write) {
     });
 }
 
-fn writes(mut server: impl Read + Send, mut client: impl Write) {
+fn writes(mut server: impl Read + Send, mut client: impl Write, size: usize) {
     thread::scope(|scope| {
         scope.spawn(move || {
             let mut chunk = vec![0; CHUNK];
-            let mut left = ROUNDS as usize * CHUNK;
+            let mut left = ROUNDS as usize * size;
             while left > 0 {
                 left -= server.read(&mut chunk).unwrap();
             }
         });
-        let chunk = vec![1; CHUNK];
+        let chunk = vec![1; size];
         for _ in 0..ROUNDS {
             client.write_all(&chunk).unwrap();
         }
@@ -201,6 +203,20 @@ fn alone_a_read_or_a_write_is_one_call_and_waits_in_it() {
     assert!(counts.others() < BESIDE, "{counts}");
 }
 
+/// So do the byte calls of a message pipe: a message is one packet, and one call on each side.
+#[test]
+#[cfg_attr(not(strace), ignore = "left out: there is no strace to count with")]
+fn alone_a_small_message_is_one_call_that_waits_too() {
+    for role in ["trips messages", "trips messages deadline"] {
+        let counts = Counts::of(role);
+        assert_eq!(counts.sends(), 2 * ROUNDS, "{role}: {counts}");
+        // What is waited for longer than a slice goes the common way.
+        assert!(counts.receives() < 2 * ROUNDS + BESIDE, "{role}: {counts}");
+        assert!(counts.polls() < BESIDE, "{role}: {counts}");
+        assert!(counts.others() < BESIDE, "{role}: {counts}");
+    }
+}
+
 /// Each side has one write and one read a round, and a read that has to wait tries, waits, and tries again.
 #[test]
 #[cfg_attr(not(strace), ignore = "left out: there is no strace to count with")]
@@ -236,6 +252,17 @@ fn alone_a_write_of_64_kib_is_one_call_and_no_poll() {
     let counts = Counts::of("writes deadline");
     assert!(counts.sends() < ROUNDS + BESIDE, "{counts}");
     assert!(counts.polls() < BESIDE, "{counts}");
+}
+
+/// A deadline that is far enough away for all of the kernel's buffers leaves a large write whole.
+#[test]
+#[cfg_attr(not(strace), ignore = "left out: there is no strace to count with")]
+fn alone_a_write_of_1_mib_is_one_call_under_a_deadline_too() {
+    for role in ["writes large", "writes large deadline"] {
+        let counts = Counts::of(role);
+        assert!(counts.sends() < ROUNDS + BESIDE, "{role}: {counts}");
+        assert!(counts.polls() < BESIDE, "{role}: {counts}");
+    }
 }
 
 /// Where somebody may move a deadline meanwhile, a write that does not fit goes in two pieces at most.

@@ -35,7 +35,7 @@ impl PipeStream {
 impl Shared {
     fn read_alone(&mut self, buffer: &mut [u8]) -> Option<Result<usize, Failure>> {
         let state = &self.state;
-        if state.mode() != PipeMode::Byte || state.may_read().is_err() || buffer.is_empty() {
+        if state.may_read().is_err() || state.is_read_ended() || buffer.is_empty() {
             return None;
         }
         if *self.busy_poll.get_mut() != 0 {
@@ -43,16 +43,23 @@ impl Shared {
         }
         let until = self.reading.alone()?;
         let read = self.io.read_blocking(buffer, until)?;
-        Some(read.map_err(Failure::System))
+        Some(read.map_err(Failure::System).map(|part| {
+            state.note_part(part);
+            state.note_bytes(part.len);
+            part.len
+        }))
     }
 
     fn write_alone(&mut self, bytes: &[u8]) -> Option<Result<usize, Failure>> {
         let state = &self.state;
-        if state.mode() != PipeMode::Byte || state.may_write().is_err() || bytes.is_empty() {
+        if state.may_write().is_err() || bytes.is_empty() {
+            return None;
+        }
+        if state.mode() == PipeMode::Message && state.check_length(bytes.len()).is_err() {
             return None;
         }
         let until = self.writing.alone()?;
         let written = self.io.write_blocking(bytes, until)?;
-        Some(written.map_err(Failure::System))
+        Some(written.map(|part| part.len).map_err(Failure::System))
     }
 }

@@ -46,7 +46,12 @@ const BARE: &[&str] = &["std", "bare-overlapped"];
 /// On Windows one instance after the other serves no burst: bare calls that do would be a listener.
 const BURST: &[&str] = &["std", "interprocess"];
 const PACKETS: &[&str] = &["packets"];
-const MESSAGES: &[&str] = &["npipe+messages", "npipe+parts", "packets+inlined"];
+const MESSAGES: &[&str] = &[
+    "npipe+messages",
+    "npipe+parts",
+    "npipe+bytes",
+    "packets+inlined",
+];
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -154,7 +159,7 @@ fn is_here(subject: &str) -> bool {
         // Where a runtime of several threads has its I/O elsewhere than its tasks.
         "npipe-tokio+several" | "tokio+several" => cfg!(windows),
         "bare" | "bare-overlapped" => cfg!(windows),
-        _ if subject.contains("messages") || subject.contains("parts") => {
+        "npipe+messages" | "npipe+parts" | "npipe+bytes" => {
             cfg!(any(windows, target_os = "linux"))
         }
         _ => true,

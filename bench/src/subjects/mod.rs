@@ -34,6 +34,7 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
             "busy" => ours.busy = true,
             "small" => ours.small = true,
             "messages" => ours.messages = true,
+            "bytes" => (ours.messages, ours.bytes) = (true, true),
             "parts" => (ours.messages, ours.parts) = (true, true),
             _ => bail!("{subject}: nothing is used {word}"),
         }

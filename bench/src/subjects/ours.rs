@@ -20,6 +20,8 @@ pub struct Ours {
     pub small: bool,
     /// A message pipe, read by `recv`.
     pub messages: bool,
+    /// A message pipe, written and read as bytes are.
+    pub bytes: bool,
     /// A message pipe, read by `recv_part`.
     pub parts: bool,
 }
@@ -43,7 +45,7 @@ impl Ours {
         }
         Ok(if self.parts {
             Stream::Parts(stream)
-        } else if self.messages {
+        } else if self.messages && !self.bytes {
             Stream::Messages(stream, Vec::new())
         } else if self.shared {
             let clone = stream.try_clone()?;

@@ -224,48 +224,61 @@ pub(super) fn address(path: &Path) -> io::Result<SocketAddrUnix> {
     Ok(SocketAddrUnix::new(path)?)
 }
 
-#[inline(always)]
-pub(super) fn recv(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    loop {
-        match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
-            Err(Errno::INTR) => {}
-            other => return other.map(|(_, length)| length),
+/// Whether a call waits in the kernel, until a signal comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Waits,
+    Returns,
+}
+
+impl Call {
+    fn receives(self) -> RecvFlags {
+        match self {
+            Call::Waits => RecvFlags::empty(),
+            Call::Returns => RecvFlags::DONTWAIT,
+        }
+    }
+
+    fn sends(self) -> SendFlags {
+        match self {
+            Call::Waits => SEND.difference(SendFlags::DONTWAIT),
+            Call::Returns => SEND,
+        }
+    }
+
+    /// Makes the call again after a signal, where it is not to wait.
+    #[inline(always)]
+    fn make<T>(self, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+        loop {
+            match call() {
+                Err(Errno::INTR) if self == Call::Returns => {}
+                other => return other,
+            }
         }
     }
 }
 
-/// The same into memory that need not be initialized.
+#[inline(always)]
+pub(super) fn recv(socket: &OwnedFd, buffer: &mut [u8], call: Call) -> Result<usize, Errno> {
+    let received = call.make(|| rustix::net::recv(socket, &mut *buffer, call.receives()));
+    received.map(|(_, length)| length)
+}
+
+/// The same, without a wait, into memory that need not be initialized.
 #[cfg(feature = "tokio")]
 pub(super) fn recv_uninit(
     socket: &OwnedFd,
     buffer: &mut [MaybeUninit<u8>],
 ) -> Result<usize, Errno> {
-    loop {
-        match rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
-            Err(Errno::INTR) => {}
-            other => return other.map(|(_, length)| length),
-        }
-    }
-}
-
-/// `recv(2)` that waits, until a signal comes.
-pub(super) fn recv_blocking(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    rustix::net::recv(socket, buffer, RecvFlags::empty()).map(|(_, length)| length)
-}
-
-/// `send(2)` that waits, until a signal comes.
-pub(super) fn send_blocking(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    rustix::net::send(socket, bytes, SEND.difference(SendFlags::DONTWAIT))
+    Call::Returns.make(|| {
+        let received = rustix::net::recv(socket, &mut *buffer, RecvFlags::DONTWAIT);
+        received.map(|(_, length)| length)
+    })
 }
 
 #[inline(always)]
-pub(super) fn send(socket: &OwnedFd, buffer: &[u8]) -> Result<usize, Errno> {
-    loop {
-        match rustix::net::send(socket, buffer, SEND) {
-            Err(Errno::INTR) => {}
-            other => return other,
-        }
-    }
+pub(super) fn send(socket: &OwnedFd, buffer: &[u8], call: Call) -> Result<usize, Errno> {
+    call.make(|| rustix::net::send(socket, buffer, call.sends()))
 }
 
 /// The flags of everything that is sent: it neither blocks nor kills.
@@ -282,30 +295,25 @@ pub(super) struct Received {
 }
 
 /// One packet into several buffers, one behind the other: `recvmsg(2)`, or, which is faster, `recv(2)` into one.
+#[inline(always)]
 pub(super) fn recv_packet<const N: usize>(
     socket: &OwnedFd,
     buffers: &mut [&mut [u8]; N],
+    call: Call,
 ) -> Result<Received, Errno> {
     if let [buffer] = &mut buffers[..] {
+        let flags = call.receives();
         // MSG_TRUNC has the call return the packet's own length (of Linux, which alone has packets here).
         #[cfg(target_os = "linux")]
-        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        #[cfg(not(target_os = "linux"))]
-        let flags = RecvFlags::DONTWAIT;
-        loop {
-            match rustix::net::recv(socket, &mut **buffer, flags) {
-                Err(Errno::INTR) => {}
-                other => {
-                    return other.map(|(_, length)| Received {
-                        length,
-                        whole: length <= buffer.len(),
-                    });
-                }
-            }
-        }
+        let flags = flags | RecvFlags::TRUNC;
+        let (_, length) = call.make(|| rustix::net::recv(socket, &mut **buffer, flags))?;
+        return Ok(Received {
+            length,
+            whole: length <= buffer.len(),
+        });
     }
     let mut buffers = buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
-    recv_vectored(socket, &mut buffers)
+    recv_vectored(socket, &mut buffers, call)
 }
 
 /// How many buffers one call takes (IOV_MAX of Linux, macOS and the BSDs).
@@ -315,20 +323,17 @@ const MOST_SLICES: usize = 1024;
 pub(super) fn recv_vectored(
     socket: &OwnedFd,
     slices: &mut [IoSliceMut<'_>],
+    call: Call,
 ) -> Result<Received, Errno> {
     let most = slices.len().min(MOST_SLICES);
-    loop {
+    let received = call.make(|| {
         let mut none = RecvAncillaryBuffer::default();
-        match rustix::net::recvmsg(socket, &mut slices[..most], &mut none, RecvFlags::DONTWAIT) {
-            Err(Errno::INTR) => {}
-            other => {
-                return other.map(|received| Received {
-                    length: received.bytes,
-                    whole: !received.flags.contains(ReturnFlags::TRUNC),
-                });
-            }
-        }
-    }
+        rustix::net::recvmsg(socket, &mut slices[..most], &mut none, call.receives())
+    })?;
+    Ok(Received {
+        length: received.bytes,
+        whole: !received.flags.contains(ReturnFlags::TRUNC),
+    })
 }
 
 /// The first bytes of the next packet, which stays where it is, and its whole length (MSG_TRUNC of Linux, which alone has
@@ -337,29 +342,22 @@ pub(super) fn peek_packet(socket: &OwnedFd, head: &mut [u8]) -> Result<usize, Er
     let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
     #[cfg(target_os = "linux")]
     let flags = flags | RecvFlags::TRUNC;
-    loop {
-        match rustix::net::recv(socket, &mut *head, flags) {
-            Err(Errno::INTR) => {}
-            other => return other.map(|(_, length)| length),
-        }
-    }
-}
-
-/// One packet out of several buffers.
-pub(super) fn send_packet(socket: &OwnedFd, [a, b]: &[&[u8]; 2]) -> Result<(), Errno> {
-    send_vectored(socket, &[IoSlice::new(a), IoSlice::new(b)]).map(|_| ())
+    let peeked = Call::Returns.make(|| rustix::net::recv(socket, &mut *head, flags));
+    peeked.map(|(_, length)| length)
 }
 
 /// `sendmsg(2)` out of several buffers, one behind the other.
-pub(super) fn send_vectored(socket: &OwnedFd, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+#[inline(always)]
+pub(super) fn send_vectored(
+    socket: &OwnedFd,
+    slices: &[IoSlice<'_>],
+    call: Call,
+) -> Result<usize, Errno> {
     let slices = &slices[..slices.len().min(MOST_SLICES)];
-    loop {
+    call.make(|| {
         let mut none = SendAncillaryBuffer::default();
-        match rustix::net::sendmsg(socket, slices, &mut none, SEND) {
-            Err(Errno::INTR) => {}
-            other => return other,
-        }
-    }
+        rustix::net::sendmsg(socket, slices, &mut none, call.sends())
+    })
 }
 
 /// Whether a read would not wait: there is something, an end, or an error.

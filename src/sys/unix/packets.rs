@@ -6,13 +6,13 @@
 //! form is npipe's own.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::task::{Poll, ready};
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::os::{self, Received};
+use super::os::{self, Call, Received};
 use crate::error::{Fault, Reason};
 use crate::kinds::{Part, Peek};
 
@@ -33,7 +33,8 @@ const LEAST: usize = 512;
 const LONGEST: u64 = u32::MAX as u64;
 
 thread_local! {
-    /// Room for a whole packet, for a read into less: of the thread, so that no stream keeps any.
+    /// Room for a whole packet, to read into where a buffer is smaller, and to put small ones together: of the thread, so that
+    /// no stream keeps any.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -70,7 +71,13 @@ fn broken(why: &str) -> io::Error {
 
 impl Packets {
     /// One read: of what was spilled, or of the next packet. The end is `BrokenPipe`.
-    pub(super) fn read(&mut self, socket: &OwnedFd, buffer: &mut [u8]) -> Poll<io::Result<Part>> {
+    #[inline(always)]
+    pub(super) fn read(
+        &mut self,
+        socket: &OwnedFd,
+        buffer: &mut [u8],
+        call: Call,
+    ) -> Poll<io::Result<Part>> {
         if self.from < self.to {
             let length = buffer.len().min(self.to - self.from);
             buffer[..length].copy_from_slice(&self.spill[self.from..self.from + length]);
@@ -83,12 +90,12 @@ impl Packets {
         if buffer.len() >= MOST {
             let mut head = [0; HEAD];
             let received = ready!(self.receive(socket, |socket| {
-                os::recv_packet(socket, &mut [&mut head, buffer])
+                os::recv_packet(socket, &mut [&mut head, buffer], call)
             }))?;
             return Poll::Ready(self.take_in(received, head, buffer.len()));
         }
         let mut scratch = take_scratch();
-        let read = self.read_by(socket, buffer, &mut scratch);
+        let read = self.read_by(socket, buffer, &mut scratch, call);
         if self.from < self.to {
             self.spill = scratch;
         } else {
@@ -98,19 +105,21 @@ impl Packets {
     }
 
     /// A packet that may be longer than `buffer`: the rest of it is in `scratch` then, at `from..to`.
+    #[inline(always)]
     fn read_by(
         &mut self,
         socket: &OwnedFd,
         buffer: &mut [u8],
         scratch: &mut [u8],
+        call: Call,
     ) -> Poll<io::Result<Part>> {
         let room = buffer.len();
         let mut head = [0; HEAD];
         let copied = room <= SMALL;
         let received = ready!(self.receive(socket, |socket| if copied {
-            os::recv_packet(socket, &mut [&mut *scratch])
+            os::recv_packet(socket, &mut [&mut *scratch], call)
         } else {
-            os::recv_packet(socket, &mut [&mut head, buffer, scratch])
+            os::recv_packet(socket, &mut [&mut head, buffer, scratch], call)
         }))?;
         if !copied {
             return Poll::Ready(self.take_in(received, head, room));
@@ -126,6 +135,7 @@ impl Packets {
     }
 
     /// Receives a packet by `call`, and knows the end.
+    #[inline(always)]
     fn receive(
         &mut self,
         socket: &OwnedFd,
@@ -137,7 +147,7 @@ impl Packets {
                     self.reset = true;
                     continue;
                 }
-                Err(Errno::AGAIN) => return Poll::Pending,
+                Err(Errno::AGAIN | Errno::INTR) => return Poll::Pending,
                 Err(error) => Err(error.into()),
                 Ok(received) if received.length == 0 => Err(self.end(socket)),
                 Ok(received) => Ok(received),
@@ -271,7 +281,7 @@ impl Sending {
             let rest = message.get(self.sent..).unwrap_or_default();
             let piece = &rest[..rest.len().min(self.most)];
             let head = (rest.len() as u64).to_le_bytes();
-            match send(socket, &head, piece) {
+            match send(socket, &head, piece, Call::Returns) {
                 Ok(()) => {}
                 Err(Errno::AGAIN) => return Poll::Pending,
                 // More than the socket's send buffer holds at all.
@@ -293,16 +303,29 @@ impl Sending {
     }
 }
 
-/// One packet.
-fn send(socket: &OwnedFd, head: &[u8; HEAD], piece: &[u8]) -> Result<(), Errno> {
-    if piece.len() > SMALL {
-        return os::send_packet(socket, &[head, piece]);
+/// Sends a message that waits for its room in the kernel, until a signal comes: in one packet, or not at all (`MSGSIZE`).
+pub(super) fn send_whole(socket: &OwnedFd, message: &[u8]) -> Result<usize, Errno> {
+    if message.len() > MOST {
+        return Err(Errno::MSGSIZE);
     }
-    let mut packet = [0; HEAD + SMALL];
-    let packet = &mut packet[..HEAD + piece.len()];
+    let head = (message.len() as u64).to_le_bytes();
+    send(socket, &head, message, Call::Waits).map(|()| message.len())
+}
+
+/// One packet.
+#[inline(always)]
+fn send(socket: &OwnedFd, head: &[u8; HEAD], piece: &[u8], call: Call) -> Result<(), Errno> {
+    if piece.len() > SMALL {
+        let packet = [IoSlice::new(head), IoSlice::new(piece)];
+        return os::send_vectored(socket, &packet, call).map(|_| ());
+    }
+    let mut scratch = take_scratch();
+    let packet = &mut scratch[..HEAD + piece.len()];
     packet[..HEAD].copy_from_slice(head);
     packet[HEAD..].copy_from_slice(piece);
-    os::send(socket, packet).map(|_| ())
+    let sent = os::send(socket, packet, call);
+    give_back(scratch);
+    sent.map(|_| ())
 }
 
 #[cfg(test)]

@@ -16,11 +16,12 @@ use super::os;
 /// How long a call waits in the kernel. One that waits longer does so in the common way.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// The most that is written at a time.
-const MOST: usize = 65536;
+/// The least of the kernel's buffers that a write fills, each of which may wait for a slice: the smallest send buffer makes
+/// them a little larger.
+const BUFFER: usize = 2048;
 
-/// How many buffers of the kernel's so much may need: the smallest send buffer makes them a little larger than 2 KiB.
-const BUFFERS: u32 = 32;
+/// A write that may take less than this goes the common way.
+const LEAST: usize = 65536;
 
 /// How many forks there were, as both sides see them.
 static FORKS: AtomicUsize = AtomicUsize::new(0);
@@ -75,37 +76,40 @@ impl Slices {
         }
     }
 
-    /// Whether a call may wait in the kernel, that has to end at `until` (None: never). For the one owner of the socket.
-    pub(super) fn may_wait(&self, socket: &OwnedFd, side: Side, until: Option<Instant>) -> bool {
+    /// How many bytes a call may take that waits in the kernel, and has to end at `until` (None: never). For the one owner of
+    /// the socket. 0: it may not wait.
+    pub(super) fn room(&self, socket: &OwnedFd, side: Side, until: Option<Instant>) -> usize {
         let set = self.is_set(side).load(Ordering::Relaxed);
         let Some(until) = until else {
-            return !set || self.take_off(socket, side);
+            let free = !set || self.take_off(socket, side);
+            return if free { usize::MAX } else { 0 };
         };
-        let longest = match side {
-            Side::Read => SLICE * 2,
-            Side::Write => SLICE * BUFFERS * 5 / 4,
+        let left = until.saturating_duration_since(Instant::now());
+        let room = match side {
+            Side::Read if left < SLICE * 2 => 0,
+            Side::Read => usize::MAX,
+            // As many buffers as there is time for, and a quarter of it to spare.
+            Side::Write => {
+                let slices = left.as_millis() / (SLICE * 5 / 4).as_millis();
+                usize::try_from(slices).map_or(usize::MAX, |slices| slices.saturating_mul(BUFFER))
+            }
         };
-        if !cfg!(target_os = "linux")
-            || self.shown.load(Ordering::Relaxed)
-            || until.saturating_duration_since(Instant::now()) < longest
-        {
-            return false;
+        if !cfg!(target_os = "linux") || self.shown.load(Ordering::Relaxed) || room < LEAST {
+            return 0;
         }
         let forks = FORKS.load(Ordering::Relaxed);
         if self.read.load(Ordering::Relaxed) || self.write.load(Ordering::Relaxed) {
             if self.forks.load(Ordering::Relaxed) != forks {
                 self.show(socket);
-                return false;
+                return 0;
             }
         } else {
             self.forks.store(forks, Ordering::Relaxed);
         }
-        set || (count_forks() && self.put_on(socket, side))
-    }
-
-    /// How much of `length` bytes a write under a limit may take.
-    pub(super) fn room(length: usize) -> usize {
-        length.min(MOST)
+        match set || (count_forks() && self.put_on(socket, side)) {
+            true => room,
+            false => 0,
+        }
     }
 
     fn put_on(&self, socket: &OwnedFd, side: Side) -> bool {

@@ -13,8 +13,8 @@ use rustix::net::{Shutdown, SocketType};
 
 use super::event::Waiter;
 use super::operations::{Attempts, Drain};
-use super::os;
-use super::packets::{Packets, Sending};
+use super::os::{self, Call};
+use super::packets::{self, Packets, Sending};
 use super::peer;
 use super::place;
 use super::slices::{Side, Slices};
@@ -115,33 +115,41 @@ impl Stream {
         self.fd
     }
 
-    /// `recv(2)` of bytes that waits in the kernel, by the one owner of this. None: it has to go the common way, since the
-    /// limit is near or it has waited for long, or somebody has made the socket one that does not wait.
+    /// One read that waits in the kernel, by the one owner of this. None: it has to go the common way, since the limit is
+    /// near or it has waited for long, or somebody has made the socket one that does not wait.
     pub(crate) fn read_blocking(
         &self,
         buffer: &mut [u8],
         until: Option<Instant>,
-    ) -> Option<io::Result<usize>> {
-        if !self.slices.may_wait(&self.fd, Side::Read, until) {
+    ) -> Option<io::Result<Part>> {
+        if self.slices.room(&self.fd, Side::Read, until) == 0 {
             return None;
         }
-        unless_again(until, || os::recv_blocking(&self.fd, buffer))
+        match &self.messages {
+            None => unless_again(until, || os::recv(&self.fd, buffer, Call::Waits)),
+            Some(messages) => match messages.packets().read(&self.fd, buffer, Call::Waits) {
+                Poll::Ready(read) => Some(read),
+                Poll::Pending => None,
+            },
+        }
     }
 
-    /// `send(2)` of bytes that waits in the kernel. None: as above.
+    /// One write of bytes, or of a whole message, that waits in the kernel. None: as above, or it needs several packets.
     pub(crate) fn write_blocking(
         &self,
         bytes: &[u8],
         until: Option<Instant>,
-    ) -> Option<io::Result<usize>> {
-        if !self.slices.may_wait(&self.fd, Side::Write, until) {
-            return None;
+    ) -> Option<io::Result<Part>> {
+        let room = self.slices.room(&self.fd, Side::Write, until);
+        match &self.messages {
+            _ if room == 0 => None,
+            None => {
+                let bytes = &bytes[..bytes.len().min(room)];
+                unless_again(until, || os::send(&self.fd, bytes, Call::Waits))
+            }
+            Some(messages) if messages.torn.load(Ordering::Relaxed) => None,
+            Some(_) => unless_again(until, || packets::send_whole(&self.fd, bytes)),
         }
-        let bytes = match until {
-            Some(_) => &bytes[..Slices::room(bytes.len())],
-            None => bytes,
-        };
-        unless_again(until, || os::send_blocking(&self.fd, bytes))
     }
 
     /// Shuts down what a one-way pipe does not have, as .NET does.
@@ -165,15 +173,15 @@ impl Stream {
     #[inline(always)]
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> Poll<io::Result<Part>> {
         match &self.messages {
-            None => bytes(os::recv(&self.fd, buffer)),
-            Some(messages) => messages.packets().read(&self.fd, buffer),
+            None => bytes(os::recv(&self.fd, buffer, Call::Returns)),
+            Some(messages) => messages.packets().read(&self.fd, buffer, Call::Returns),
         }
     }
 
     /// One write of bytes that does not wait; it may have to until the socket is writable.
     #[inline(always)]
     pub(crate) fn try_write(&self, buffer: &[u8]) -> Poll<io::Result<Part>> {
-        bytes(os::send(&self.fd, buffer))
+        bytes(os::send(&self.fd, buffer, Call::Returns))
     }
 
     /// Goes on with a message, as far as that needs no wait. One that is given up has to be told to [`Stream::give_up`].
@@ -247,7 +255,7 @@ impl Stream {
         slices: &'a mut [IoSliceMut<'_>],
     ) -> impl Operation<Output = Part> + 'a {
         Attempts::new(&self.fd, waiter, PollFlags::IN, || {
-            let received = os::recv_vectored(&self.fd, slices);
+            let received = os::recv_vectored(&self.fd, slices, Call::Returns);
             bytes(received.map(|received| received.length))
         })
     }
@@ -268,7 +276,7 @@ impl Stream {
         slices: &'a [IoSlice<'_>],
     ) -> impl Operation<Output = Part> + 'a {
         Attempts::new(&self.fd, waiter, PollFlags::OUT, || {
-            bytes(os::send_vectored(&self.fd, slices))
+            bytes(os::send_vectored(&self.fd, slices, Call::Returns))
         })
     }
 
@@ -408,13 +416,16 @@ pub(crate) struct HalfClose;
 fn unless_again(
     until: Option<Instant>,
     mut call: impl FnMut() -> Result<usize, Errno>,
-) -> Option<io::Result<usize>> {
+) -> Option<io::Result<Part>> {
     loop {
-        match call() {
-            Err(Errno::INTR) if until.is_none() => {}
-            Err(Errno::AGAIN | Errno::INTR) => return None,
-            other => return Some(other.map_err(io::Error::from)),
-        }
+        return match call() {
+            Err(Errno::INTR) if until.is_none() => continue,
+            Err(Errno::AGAIN | Errno::INTR | Errno::MSGSIZE) => None,
+            moved => match bytes(moved) {
+                Poll::Ready(moved) => Some(moved),
+                Poll::Pending => None,
+            },
+        };
     }
 }
 
