@@ -58,7 +58,6 @@ impl CancelToken {
 
     /// The tasks that `cancel` wakes.
     #[cfg(feature = "tokio")]
-    #[cfg_attr(not(unix), allow(dead_code))]
     pub(crate) fn tasks(&self) -> &Queue {
         &self.0.tasks
     }

@@ -41,12 +41,7 @@ impl ConnectOptions {
         self.check().map_err(|fault| fault.of(OPERATION, &name))?;
         let connected = connect(&name, self)?;
         let kind = kind_of(&connected, self);
-        Ok(PipeStream::new(
-            connected.stream,
-            kind,
-            Arc::new(name),
-            None,
-        ))
+        Ok(PipeStream::new(connected.stream, kind, Arc::new(name)))
     }
 }
 

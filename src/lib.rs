@@ -91,7 +91,6 @@ mod sys;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 #[cfg(feature = "tokio")]
-#[cfg_attr(not(unix), allow(dead_code))]
 mod wakers;
 
 pub use cancel::CancelToken;

@@ -81,7 +81,6 @@ struct Gone {
 
 impl Gone {
     #[cfg(feature = "tokio")]
-    #[cfg_attr(not(unix), allow(dead_code))]
     fn is_set(&self) -> bool {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -378,7 +377,6 @@ impl Held {
 }
 
 #[cfg(feature = "tokio")]
-#[cfg_attr(not(unix), allow(dead_code))]
 impl Held {
     /// Whether it is closed, and the name free.
     pub(crate) fn is_gone(&self) -> bool {
@@ -387,7 +385,6 @@ impl Held {
 }
 
 #[cfg(feature = "tokio")]
-#[cfg_attr(not(unix), allow(dead_code))]
 impl PipeListener {
     pub(crate) fn held(&self) -> &Held {
         &self.owner.held

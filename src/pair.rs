@@ -49,7 +49,7 @@ impl ListenOptions {
                 directions,
                 max_message_size: self.max_message_size,
             };
-            PipeStream::new(io, kind, name.clone(), None)
+            PipeStream::new(io, kind, name.clone())
         };
         let other_way = Directions {
             read: directions.write,

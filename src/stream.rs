@@ -45,10 +45,8 @@ pub struct PipeStream {
 }
 
 #[cfg(feature = "tokio")]
-#[cfg_attr(not(unix), allow(unused_imports))]
 pub(crate) use receiving::{Received, Receiving};
 #[cfg(feature = "tokio")]
-#[cfg_attr(not(unix), allow(unused_imports))]
 pub(crate) use state::is_end;
 pub(crate) use state::{Hold, Kind, READ, State, WRITE};
 
@@ -92,13 +90,9 @@ impl Parts {
 }
 
 impl PipeStream {
-    pub(crate) fn new(
-        io: sys::Stream,
-        kind: Kind,
-        name: Arc<PipeName>,
-        hold: Option<Hold>,
-    ) -> PipeStream {
-        PipeStream::from_parts(Parts::new(io, kind, name, hold))
+    /// One that is no listener's.
+    pub(crate) fn new(io: sys::Stream, kind: Kind, name: Arc<PipeName>) -> PipeStream {
+        PipeStream::from_parts(Parts::new(io, kind, name, None))
     }
 
     pub(crate) fn from_parts(parts: Parts) -> PipeStream {
@@ -117,7 +111,6 @@ impl PipeStream {
 
     /// All that there is to it but its limits, if nobody else has a clone of this one.
     #[cfg(feature = "tokio")]
-    #[cfg_attr(not(unix), allow(dead_code))]
     pub(crate) fn into_parts(self) -> Result<Parts, PipeStream> {
         match Arc::try_unwrap(self.shared) {
             Ok(shared) => Ok(Parts {
@@ -139,7 +132,7 @@ impl PipeStream {
             directions: Directions::BOTH,
             max_message_size: crate::options::MAX_MESSAGE_SIZE,
         };
-        PipeStream::new(io, kind, Arc::new(name), None)
+        PipeStream::new(io, kind, Arc::new(name))
     }
 
     pub(crate) fn io(&self) -> &sys::Stream {
