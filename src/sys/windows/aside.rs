@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::lent::{GivenUp, Lent, Waiter};
-use super::os;
+use super::os::{self, Empties};
 use crate::lane::{Cancelled, Operation, Waited, Waker};
 
 /// How many threads of the pool are in a flush at the same time.
@@ -357,24 +357,23 @@ pub(super) fn settle() -> bool {
 pub(crate) struct Drain<'a> {
     pipe: &'a OwnedHandle,
     waiter: &'a Waiter,
-    /// Whether the count of what is unread counts all of it.
-    counts_all: bool,
+    among: Empties,
     flush: Option<Flush>,
 }
 
 impl<'a> Drain<'a> {
-    pub(super) fn new(pipe: &'a OwnedHandle, waiter: &'a Waiter, counts_all: bool) -> Drain<'a> {
+    pub(super) fn new(pipe: &'a OwnedHandle, waiter: &'a Waiter, among: Empties) -> Drain<'a> {
         Drain {
             pipe,
             waiter,
-            counts_all,
+            among,
             flush: None,
         }
     }
 }
 
-pub(super) fn is_drained(pipe: &OwnedHandle) -> bool {
-    os::local(pipe).is_ok_and(|local| local.drained)
+pub(super) fn is_drained(pipe: &OwnedHandle, among: Empties) -> bool {
+    os::local(pipe).is_ok_and(|local| local.is_drained(among))
 }
 
 impl Operation for Drain<'_> {
@@ -384,7 +383,7 @@ impl Operation for Drain<'_> {
         if let Some(flush) = &self.flush {
             return flush.result().map_or(Poll::Pending, Poll::Ready);
         }
-        if self.counts_all && is_drained(self.pipe) {
+        if is_drained(self.pipe, self.among) {
             return Poll::Ready(Ok(()));
         }
         // The lane's own event, so that a wake-up and the end of the flush are one wait.
@@ -430,7 +429,7 @@ pub(crate) struct HalfClose(Option<Flush>);
 impl HalfClose {
     pub(super) fn start(pipe: &OwnedHandle) -> io::Result<HalfClose> {
         // Empty messages are not counted, and what follows them may: they end what a peer reads as much as this one does.
-        if is_drained(pipe) {
+        if is_drained(pipe, Empties::None) {
             send_empty(pipe, None)?;
             return Ok(HalfClose(None));
         }

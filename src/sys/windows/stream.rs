@@ -8,7 +8,7 @@ use super::ahead::{Ahead, Writing};
 use super::aside::{Drain, HalfClose};
 use super::credit::Credit;
 use super::lent::{GivenUp, Lent, Waiter};
-use super::os::{self, Instance, Key};
+use super::os::{self, Empties, Instance, Key};
 use super::peer;
 use super::queue::{Came, Open};
 use crate::error::{Fault, Reason};
@@ -187,13 +187,17 @@ impl Stream {
         )
     }
 
+    /// Whether one may be among what is unread: of those that were read nobody tells.
+    fn empties(&self) -> Empties {
+        match self.sent_empty.load(Ordering::Relaxed) {
+            true => Empties::Some,
+            false => Empties::None,
+        }
+    }
+
     /// Waits until the peer has read everything.
     pub(crate) fn drain<'a>(&'a self, waiter: &'a Waiter) -> Drain<'a> {
-        Drain::new(
-            &self.handle,
-            waiter,
-            !self.sent_empty.load(Ordering::Relaxed),
-        )
+        Drain::new(&self.handle, waiter, self.empties())
     }
 
     /// How much of `wanted` bytes, or whether a message of so many (all or nothing), may be tried on a non-blocking stream.
@@ -327,7 +331,7 @@ impl Stream {
 
     /// Whether the peer has read everything, where the system can tell.
     pub(super) fn is_drained(&self) -> bool {
-        !self.sent_empty.load(Ordering::Relaxed) && super::aside::is_drained(&self.handle)
+        super::aside::is_drained(&self.handle, self.empties())
     }
 
     /// An empty message is sent.
@@ -344,8 +348,9 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
+    use crate::sys::windows::os::Empties;
     use crate::sys::windows::os::calls::COUNT;
-    use crate::{PipeListener, PipeStream};
+    use crate::{ListenOptions, PipeListener, PipeStream};
 
     fn pair(what: &str) -> (PipeStream, PipeStream) {
         let name = format!("npipe-calls-{what}-{}", std::process::id());
@@ -361,6 +366,18 @@ mod tests {
         let before = COUNT.get();
         work();
         COUNT.get() - before
+    }
+
+    #[test]
+    fn an_empty_message_that_was_sent_is_remembered() {
+        let name = format!("npipe-empties-{}", std::process::id());
+        let listener = ListenOptions::new().message_mode(true).bind(&name).unwrap();
+        let client = PipeStream::connect(&name).unwrap();
+        let _server = listener.accept().unwrap();
+        client.send(b"x").unwrap();
+        assert_eq!(client.io().empties(), Empties::None);
+        client.send(b"").unwrap();
+        assert_eq!(client.io().empties(), Empties::Some);
     }
 
     #[test]

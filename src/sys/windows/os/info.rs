@@ -35,15 +35,18 @@ pub(crate) struct Local {
     pub(crate) unbuffered: bool,
     /// How much can be written without waiting for a read, at least, where the system [tells](tells_room).
     pub(crate) room: u32,
-    /// All that was written has been read, empty messages apart, which are not counted. Where the system's counts do not
-    /// say so for sure, false.
-    pub(crate) drained: bool,
 }
 
 impl Local {
     /// Of the two ways' quotas.
     pub(crate) fn smaller_quota(&self) -> u32 {
         self.quotas.0.min(self.quotas.1)
+    }
+
+    /// Whether all that was written has been read: where the system's counts do not say so for sure, false. They say
+    /// nothing of empty messages, so that it matters whether one is `among` it.
+    pub(crate) fn is_drained(&self, among: Empties) -> bool {
+        among == Empties::None && drained(self.role, self.quotas, self.room)
     }
 
     pub(crate) fn info(&self) -> PipeInfo {
@@ -55,6 +58,13 @@ impl Local {
             output_buffer_size: Some(self.quotas.1),
         }
     }
+}
+
+/// Whether an empty message may be among what is unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Empties {
+    None,
+    Some,
 }
 
 /// What NtCreateNamedPipeFile is given for no limit on instances. (CreateNamedPipe's 255 for it means 255 here.)
@@ -108,7 +118,6 @@ pub(crate) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
         quotas,
         unbuffered: unbuffered(role, quotas),
         room: info.WriteQuotaAvailable,
-        drained: drained(role, quotas, info.WriteQuotaAvailable),
     })
 }
 
@@ -250,7 +259,7 @@ mod tests {
     #[test]
     fn only_what_is_sure_is_drained() {
         let (server, client) = (Role::Server, Role::Client);
-        for (end, quotas, free, sure) in [
+        for (role, quotas, room, sure) in [
             (server, (64, 32), 32, true),
             (server, (64, 32), 31, false),
             (server, (64, 0), 0, false),
@@ -262,7 +271,19 @@ mod tests {
             (client, (64, 64), 0, false),
             (client, (0, 0), 0, false),
         ] {
-            assert_eq!(drained(end, quotas, free), sure, "{end} {quotas:?} {free}");
+            let local = Local {
+                role,
+                connected: true,
+                mode: PipeMode::Message,
+                directions: Directions::BOTH,
+                instances: 1,
+                max_instances: NO_LIMIT,
+                quotas,
+                unbuffered: false,
+                room,
+            };
+            assert_eq!(local.is_drained(Empties::None), sure, "{local:?}");
+            assert!(!local.is_drained(Empties::Some), "{local:?}");
         }
         assert!(unbuffered(server, (0, 64)) && !unbuffered(server, (64, 0)));
         assert!(unbuffered(client, (0, 64)) && unbuffered(client, (64, 0)));

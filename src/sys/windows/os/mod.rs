@@ -23,7 +23,7 @@ pub(super) use basics::{code, is_cancelled, is_end, wide};
 pub(super) use completion::{Watch, outcome, skip_packets};
 pub(crate) use event::Event;
 pub(super) use event::wait_either;
-pub(super) use info::{Local, Manners, limit, local, manners, path_of, peek};
+pub(super) use info::{Empties, Local, Manners, limit, local, manners, path_of, peek};
 #[cfg(test)]
 pub(super) use instance::faults;
 pub(super) use instance::{
