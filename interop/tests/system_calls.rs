@@ -228,6 +228,10 @@ fn a_round_trip_is_a_write_and_at_most_three_calls_to_read() {
         assert!(counts.receives() <= 4 * ROUNDS + BESIDE, "{role}: {counts}");
         assert!(counts.polls() <= 2 * ROUNDS + BESIDE, "{role}: {counts}");
         assert!(counts.others() < BESIDE, "{role}: {counts}");
+        // A deadline that stays is set once for each side.
+        let set = counts.sum(&["timerfd_settime"]);
+        assert_eq!(set > 0, role.contains("deadline"), "{role}: {counts}");
+        assert!(set < FEW, "{role}: {counts}");
     }
 }
 

@@ -11,6 +11,7 @@ mod convert;
 mod diag;
 mod directory;
 mod event;
+mod forks;
 mod listener;
 mod operations;
 mod os;

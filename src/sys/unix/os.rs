@@ -1,5 +1,7 @@
 //! The system calls of the Unix half: numbers become types and errors, and nothing is decided.
 
+mod signal;
+
 use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(any(target_os = "linux", feature = "tokio"))]
@@ -9,58 +11,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags,
     SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt,
 };
 
+pub(super) use self::signal::Signal;
 pub(super) use rustix::net::sockopt::Timeout;
-
-/// A thing to be polled that one thread raises and another lowers: an eventfd where there is one, else a pipe.
-#[derive(Debug)]
-pub(super) struct Signal {
-    read: OwnedFd,
-    #[cfg(not(target_os = "linux"))]
-    write: OwnedFd,
-}
-
-impl Signal {
-    #[cfg(target_os = "linux")]
-    pub(super) fn new() -> io::Result<Signal> {
-        use rustix::event::EventfdFlags;
-        let read = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Signal { read })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn new() -> io::Result<Signal> {
-        let (read, write) = rustix::pipe::pipe()?;
-        for end in [&read, &write] {
-            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
-            rustix::io::ioctl_fionbio(end, true)?;
-        }
-        Ok(Signal { read, write })
-    }
-
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.read.as_fd()
-    }
-
-    /// Raising what is raised already is no error, and nothing else can fail.
-    pub(super) fn raise(&self) {
-        #[cfg(target_os = "linux")]
-        let _ = rustix::io::write(&self.read, &1u64.to_ne_bytes());
-        #[cfg(not(target_os = "linux"))]
-        let _ = rustix::io::write(&self.write, &[1]);
-    }
-
-    pub(super) fn lower(&self) {
-        let mut drain = [0; 64];
-        let _ = rustix::io::read(&self.read, &mut drain);
-    }
-}
 
 /// What a `poll` saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,10 +140,10 @@ pub(super) fn replace(socket: &OwnedFd, signal: &Signal) {
     // SAFETY: two open descriptors of our own. What the first one stood for is closed, and the number stays open, so that
     // whoever has borrowed it still has an open descriptor.
     #[cfg(target_os = "linux")]
-    let done = unsafe { libc::dup3(signal.read.as_raw_fd(), socket.as_raw_fd(), libc::O_CLOEXEC) };
+    let done = unsafe { libc::dup3(signal.fd().as_raw_fd(), socket.as_raw_fd(), libc::O_CLOEXEC) };
     // SAFETY: as above.
     #[cfg(not(target_os = "linux"))]
-    let done = unsafe { libc::dup2(signal.read.as_raw_fd(), socket.as_raw_fd()) };
+    let done = unsafe { libc::dup2(signal.fd().as_raw_fd(), socket.as_raw_fd()) };
     #[cfg(not(target_os = "linux"))]
     let _ = rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC);
     // It needs no new descriptor, and there is nothing else that it could fail of.

@@ -5,12 +5,12 @@
 //! and are of no more use once the process has forked, since a copy might have been given away. They are not exact, and a
 //! write has one for each of the kernel's buffers: near its limit a call goes the common way.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fd::OwnedFd;
 
+use super::forks;
 use super::os;
 
 /// How long a call waits in the kernel. One that waits longer does so in the common way.
@@ -22,25 +22,6 @@ const BUFFER: usize = 2048;
 
 /// A write that may take less than this goes the common way.
 const LEAST: usize = 65536;
-
-/// How many forks there were, as both sides see them.
-static FORKS: AtomicUsize = AtomicUsize::new(0);
-
-extern "C" fn forked() {
-    FORKS.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Whether forks are counted from now on.
-fn count_forks() -> bool {
-    static COUNTED: AtomicBool = AtomicBool::new(false);
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the handler only adds to an atomic number, which it may do in whatever state a fork finds the process.
-        let refused = unsafe { libc::pthread_atfork(None, Some(forked), Some(forked)) };
-        COUNTED.store(refused == 0, Ordering::Relaxed);
-    });
-    COUNTED.load(Ordering::Relaxed)
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -97,7 +78,9 @@ impl Slices {
         if !cfg!(target_os = "linux") || self.shown.load(Ordering::Relaxed) || room < LEAST {
             return 0;
         }
-        let forks = FORKS.load(Ordering::Relaxed);
+        let Some(forks) = forks::count() else {
+            return 0;
+        };
         if self.read.load(Ordering::Relaxed) || self.write.load(Ordering::Relaxed) {
             if self.forks.load(Ordering::Relaxed) != forks {
                 self.show(socket);
@@ -106,7 +89,7 @@ impl Slices {
         } else {
             self.forks.store(forks, Ordering::Relaxed);
         }
-        match set || (count_forks() && self.put_on(socket, side)) {
+        match set || self.put_on(socket, side) {
             true => room,
             false => 0,
         }
