@@ -4,6 +4,7 @@
 mod alone;
 mod bytes;
 mod end;
+mod gather;
 mod limits;
 mod message;
 mod peer;
@@ -44,6 +45,8 @@ pub struct PipeStream {
     shared: Arc<Shared>,
 }
 
+#[cfg(feature = "tokio")]
+pub(crate) use gather::{Buffers, gathered};
 #[cfg(feature = "tokio")]
 pub(crate) use receiving::{Received, Receiving};
 #[cfg(feature = "tokio")]

@@ -5,7 +5,7 @@
 mod common;
 
 use std::future::Future;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -154,4 +154,26 @@ async fn a_token_wakes_the_task_that_connects() {
 fn outside_a_runtime_it_is_an_error() {
     let error = PipeListener::bind(name("no-runtime")).unwrap_err();
     assert_eq!(PipeError::of(&error).unwrap().reason(), Reason::NoRuntime);
+}
+
+/// More of them than one call takes, too: then there is room for what follows.
+#[tokio::test]
+async fn several_buffers_are_written_by_one_call() {
+    let _watchdog = watchdog(60);
+    let (_listener, mut server, mut client) = pair().await;
+    let (head, body) = (pattern(1, 16), pattern(2, 4000));
+    let slices = [&[][..], &head, &[], &body].map(IoSlice::new);
+    assert_eq!(client.write_vectored(&slices).await.unwrap(), 4016);
+    assert_eq!(client.write_vectored(&[]).await.unwrap(), 0);
+    let mut got = vec![0; 4016];
+    server.read_exact(&mut got).await.unwrap();
+    assert_eq!(got, [head, body].concat());
+    let many = [IoSlice::new(&[7]); 3000];
+    let mut written = 0;
+    while written < 4000 {
+        written += client.write_vectored(&many).await.unwrap();
+    }
+    let mut got = vec![0; written];
+    server.read_exact(&mut got).await.unwrap();
+    assert!(got.iter().all(|&byte| byte == 7));
 }

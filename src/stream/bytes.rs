@@ -3,13 +3,11 @@
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 
+use super::gather::{self, Buffers};
 use super::{PipeStream, WRITE};
 use crate::kinds::{Part, PipeMode};
 use crate::lane::{Beside, Failure, Turn};
 use crate::sys;
-
-/// The most that several slices are gathered for in one call, in bytes, where no message has to stay whole.
-const GATHERED: usize = 65536;
 
 impl PipeStream {
     fn read_bytes(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -110,13 +108,11 @@ impl PipeStream {
 
     /// Several slices by one write of the system's: one message on a message pipe.
     fn write_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(first) = slices.iter().position(|slice| !slice.is_empty()) else {
-            return Ok(0);
+        let slices = match Buffers::of(slices) {
+            Buffers::Empty => return Ok(0),
+            Buffers::One(bytes) => return self.write_bytes(bytes),
+            Buffers::Several(slices) => slices,
         };
-        let slices = &slices[first..];
-        if slices[1..].iter().all(|slice| slice.is_empty()) {
-            return self.write_bytes(&slices[0]);
-        }
         #[cfg(unix)]
         if self.mode() == PipeMode::Byte {
             let waiter = self.shared.writing.waker();
@@ -127,24 +123,8 @@ impl PipeStream {
                 .map(|part| part.len)
                 .map_err(|failure| self.failed(WRITE, failure));
         }
-        let total: usize = slices.iter().map(|slice| slice.len()).sum();
-        let room = match self.mode() {
-            PipeMode::Byte => total.min(GATHERED),
-            PipeMode::Message => {
-                self.state()
-                    .check_length(total)
-                    .map_err(|failure| self.failed(WRITE, failure))?;
-                total
-            }
-        };
-        let mut gathered = Vec::new();
-        gathered
-            .try_reserve_exact(room)
-            .map_err(|_| io::ErrorKind::OutOfMemory)?;
-        for slice in slices {
-            let left = room - gathered.len();
-            gathered.extend_from_slice(&slice[..slice.len().min(left)]);
-        }
+        let gathered = gather::gathered(slices, self.state())
+            .map_err(|failure| self.failed(WRITE, failure))?;
         self.write_bytes(&gathered)
     }
 
@@ -165,9 +145,9 @@ impl PipeStream {
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         let mut buffer = Vec::new();
         buffer
-            .try_reserve_exact(total.min(GATHERED))
+            .try_reserve_exact(total.min(gather::MOST))
             .map_err(|_| io::ErrorKind::OutOfMemory)?;
-        buffer.resize(total.min(GATHERED), 0);
+        buffer.resize(total.min(gather::MOST), 0);
         let length = self.read_bytes(&mut buffer)?;
         let mut rest = &buffer[..length];
         for slice in slices {

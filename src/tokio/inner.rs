@@ -13,12 +13,9 @@ use ::tokio::sync::Mutex as Turn;
 use crate::error::{self, Fault, Reason};
 use crate::kinds::{Part, Peek, PipeMode};
 use crate::lane::Failure;
-use crate::stream::{Hold, Kind, Parts, READ, State, WRITE, is_end};
+use crate::stream::{Buffers, Hold, Kind, Parts, READ, State, WRITE, gathered, is_end};
 use crate::sys;
 use crate::sys::asynchronous::AsyncStream;
-
-/// The most that several slices are gathered for in one call, in bytes, where no message has to stay whole.
-const GATHERED: usize = 65536;
 
 pub(super) const INTO_BLOCKING: &str = "into_blocking of";
 
@@ -149,28 +146,21 @@ impl Inner {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
-        match (filled.next(), filled.next()) {
-            (None, _) => return Poll::Ready(Ok(0)),
-            (Some(one), None) => return self.poll_write(cx, one),
-            _ => {}
-        }
-        let total = slices.iter().map(|slice| slice.len()).sum();
-        if let Err(failure) = self.may_write(total) {
-            return Poll::Ready(Err(self.state.failed(WRITE, failure)));
-        }
-        let room = match self.state.mode() {
-            PipeMode::Byte => total.min(GATHERED),
-            PipeMode::Message => total,
+        let slices = match Buffers::of(slices) {
+            Buffers::Empty => return Poll::Ready(Ok(0)),
+            Buffers::One(bytes) => return self.poll_write(cx, bytes),
+            Buffers::Several(slices) => slices,
         };
-        let mut gathered = Vec::new();
-        gathered
-            .try_reserve_exact(room)
-            .map_err(|_| ErrorKind::OutOfMemory)?;
-        for slice in slices {
-            let left = room - gathered.len();
-            gathered.extend_from_slice(&slice[..slice.len().min(left)]);
+        #[cfg(unix)]
+        if self.state.mode() == PipeMode::Byte {
+            let written = match self.state.may_write() {
+                Ok(()) => ready!(self.io.poll_write_vectored(cx, slices)).map_err(Failure::System),
+                Err(failure) => Err(failure),
+            };
+            return Poll::Ready(written.map_err(|failure| self.state.failed(WRITE, failure)));
         }
+        let gathered =
+            gathered(slices, &self.state).map_err(|failure| self.state.failed(WRITE, failure))?;
         self.poll_write(cx, &gathered)
     }
 

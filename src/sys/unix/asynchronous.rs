@@ -5,7 +5,7 @@
 //! it back.)
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -75,10 +75,6 @@ impl AsyncStream {
         self.socket.get_ref()
     }
 
-    fn attempt_read(&self, buffer: &mut [u8]) -> Poll<io::Result<Part>> {
-        self.stream().try_read(buffer)
-    }
-
     fn unsent(&self) -> MutexGuard<'_, Unsent> {
         // Nothing in here panics half way, so a poisoned lock guards a whole state.
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
@@ -127,7 +123,7 @@ impl AsyncStream {
 
     fn attempt_fill(&self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Part>> {
         if self.stream().mode() == PipeMode::Message {
-            let part = ready!(self.attempt_read(buffer.initialize_unfilled()))?;
+            let part = ready!(self.stream().try_read(buffer.initialize_unfilled()))?;
             buffer.advance(part.len);
             return Poll::Ready(Ok(part));
         }
@@ -164,7 +160,7 @@ impl AsyncStream {
     }
 
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<Part> {
-        self.attempt(Interest::READABLE, || self.attempt_read(buffer))
+        self.attempt(Interest::READABLE, || self.stream().try_read(buffer))
     }
 
     /// Waits until there is data, or the end.
@@ -189,12 +185,35 @@ impl AsyncStream {
 
     /// One write, and on a message pipe one message.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_by(cx, bytes.len(), || self.attempt_write(bytes))
+    }
+
+    /// One write of bytes out of several buffers.
+    pub(crate) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let slices = &slices[..slices.len().min(os::MOST_SLICES)];
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        self.poll_write_by(cx, length, || {
+            let written = self.stream().try_write_vectored(slices);
+            written.map_ok(|part| part.len)
+        })
+    }
+
+    fn poll_write_by(
+        &self,
+        cx: &mut Context<'_>,
+        length: usize,
+        attempt: impl Fn() -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let mut ready = ready!(self.socket.poll_write_ready(cx))?;
-            match self.attempt_write(bytes) {
+            match attempt() {
                 Poll::Pending => ready.clear_ready(),
                 Poll::Ready(written) => {
-                    if written.as_ref().is_ok_and(|&length| length < bytes.len()) {
+                    if written.as_ref().is_ok_and(|&written| written < length) {
                         ready.clear_ready();
                     }
                     return Poll::Ready(written);

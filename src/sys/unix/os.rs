@@ -276,7 +276,7 @@ pub(super) fn recv_packet<const N: usize>(
 }
 
 /// How many buffers one call takes (IOV_MAX of Linux, macOS and the BSDs).
-const MOST_SLICES: usize = 1024;
+pub(super) const MOST_SLICES: usize = 1024;
 
 /// `recvmsg(2)` into several buffers, one behind the other.
 pub(super) fn recv_vectored(

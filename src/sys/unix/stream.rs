@@ -184,6 +184,12 @@ impl Stream {
         bytes(os::send(&self.fd, buffer, Call::Returns))
     }
 
+    /// The same out of several buffers.
+    #[inline(always)]
+    pub(crate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> Poll<io::Result<Part>> {
+        bytes(os::send_vectored(&self.fd, slices, Call::Returns))
+    }
+
     /// Goes on with a message, as far as that needs no wait. One that is given up has to be told to [`Stream::give_up`].
     #[inline(always)]
     pub(crate) fn try_send(&self, sending: &mut Sending, message: &[u8]) -> Poll<io::Result<Part>> {
@@ -276,7 +282,7 @@ impl Stream {
         slices: &'a [IoSlice<'_>],
     ) -> impl Operation<Output = Part> + 'a {
         Attempts::new(&self.fd, waiter, PollFlags::OUT, || {
-            bytes(os::send_vectored(&self.fd, slices, Call::Returns))
+            self.try_write_vectored(slices)
         })
     }
 
