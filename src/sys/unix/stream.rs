@@ -34,13 +34,6 @@ pub(crate) struct Stream {
     slices: Slices,
 }
 
-impl Messages {
-    fn packets(&self) -> MutexGuard<'_, Packets> {
-        // Nothing in here panics half way, so a poisoned lock guards a whole state.
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The sockets of a kind of pipe.
 pub(super) fn kind(mode: PipeMode) -> io::Result<SocketType> {
     match mode {
@@ -61,6 +54,13 @@ struct Messages {
     read: Mutex<Packets>,
     /// A message has gone in part, and what is sent now would be taken for its rest.
     torn: AtomicBool,
+}
+
+impl Messages {
+    fn packets(&self) -> MutexGuard<'_, Packets> {
+        // Nothing in here panics half way, so a poisoned lock guards a whole state.
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Stream {
@@ -118,19 +118,22 @@ impl Stream {
     /// One read that waits in the kernel, by the one owner of this. None: it has to go the common way, since the limit is
     /// near or it has waited for long, or somebody has made the socket one that does not wait.
     pub(crate) fn read_blocking(
-        &self,
+        &mut self,
         buffer: &mut [u8],
         until: Option<Instant>,
     ) -> Option<io::Result<Part>> {
         if self.slices.room(&self.fd, Side::Read, until) == 0 {
             return None;
         }
-        match &self.messages {
-            None => unless_again(until, || os::recv(&self.fd, buffer, Call::Waits)),
-            Some(messages) => match messages.packets().read(&self.fd, buffer, Call::Waits) {
-                Poll::Ready(read) => Some(read),
-                Poll::Pending => None,
-            },
+        let Some(messages) = &mut self.messages else {
+            return unless_again(until, || os::recv(&self.fd, buffer, Call::Waits));
+        };
+        // No lock is held while it waits.
+        let packets = messages.read.get_mut();
+        let packets = packets.unwrap_or_else(PoisonError::into_inner);
+        match packets.read(&self.fd, buffer, Call::Waits) {
+            Poll::Ready(read) => Some(read),
+            Poll::Pending => None,
         }
     }
 
