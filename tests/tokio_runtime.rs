@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::tasks::{cut, message_pair, pair, pair_of, runtimes};
+use common::tasks::{cut, drivers, message_pair, pair, pair_of, runtimes};
 use common::{name, pattern, watchdog};
 use npipe::tokio::{PipeListener, PipeStream};
 use npipe::{ConnectOptions, ListenOptions};
@@ -28,8 +28,7 @@ fn narrow() -> (Runtime, impl Drop) {
             let _ = self.0.send(());
         }
     }
-    let runtime = Builder::new_current_thread()
-        .enable_all()
+    let runtime = drivers(&mut Builder::new_current_thread())
         .max_blocking_threads(1)
         .build()
         .unwrap();

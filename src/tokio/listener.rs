@@ -165,15 +165,21 @@ impl PipeListener {
     /// `InvalidInput`: there are clones of it ([`try_clone`](crate::PipeListener::try_clone)), which would block in it. What
     /// the system says; and outside a runtime that there is none.
     pub fn from_blocking(listener: crate::PipeListener) -> io::Result<PipeListener> {
+        const OPERATION: &str = "from_blocking of";
         if listener.has_clones() {
             let why = "it has clones, which would go on blocking in it: drop them first";
-            return Err(
-                Fault::new(Reason::WrongHandle, why).of("from_blocking of", listener.local_addr())
-            );
+            return Err(Fault::new(Reason::WrongHandle, why).of(OPERATION, listener.local_addr()));
         }
+        PipeListener::of_tasks(listener, OPERATION)
+    }
+
+    fn of_tasks(
+        listener: crate::PipeListener,
+        operation: &'static str,
+    ) -> io::Result<PipeListener> {
         let held = listener.held();
         let io = AsyncListener::new(&held.listener, held.tasks.clone())
-            .map_err(|e| error::named("watch", listener.local_addr(), e))?;
+            .map_err(|e| error::named(operation, listener.local_addr(), e))?;
         Ok(PipeListener { io, listener })
     }
 
@@ -202,7 +208,7 @@ impl ListenOptions {
             for_tasks: true,
             ..self.clone()
         };
-        PipeListener::from_blocking(options.bind(name)?)
+        PipeListener::of_tasks(options.bind(name)?, "bind")
     }
 }
 

@@ -340,17 +340,14 @@ pub(super) fn close(handles: Vec<OwnedHandle>) {
 }
 
 /// Waits until work that was given up, or left to others, has let go of its pipes, where a name depends on it. The system
-/// ends a flush at once. Whether there was any.
-pub(super) fn settle() -> bool {
+/// ends a flush at once.
+pub(super) fn settle() {
     let until = Instant::now().checked_add(SETTLE);
-    let mut waited = false;
     while (pool().is_unsettled() || closing().at_it)
         && until.is_some_and(|until| Instant::now() < until)
     {
-        waited = true;
         thread::sleep(Duration::from_millis(1));
     }
-    waited
 }
 
 /// Waits until the peer has read everything: at once where the system can tell so, else by a flush.

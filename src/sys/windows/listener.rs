@@ -101,11 +101,13 @@ impl Listener {
         let instance = instance(name, options)?;
         let as_ourselves = AsOurselves::begin().map_err(fail)?;
         let first = instance.create(&as_ourselves, true).or_else(|error| {
-            // A stream of this process's may have gone this moment, and its half close not quite.
-            match is_taken(&error) && aside::settle() {
-                true => instance.create(&as_ourselves, true),
-                false => Err(error),
+            if !is_taken(&error) {
+                return Err(error);
             }
+            // A stream of this process's may have gone this moment, and its half close not quite; or a listener, whose
+            // instances another thread closes.
+            aside::settle();
+            instance.create(&as_ourselves, true)
         });
         let first = first.map_err(|source| {
             // ACCESS_DENIED is both "it is there" and "you may not".
@@ -133,21 +135,14 @@ impl Listener {
             security,
             slots: Slots::new(options.max_instances),
         };
-        let begun = queue.begin(first).and_then(|()| match options.for_tasks {
-            // Those of the queue that takes the place of this one.
-            true => Ok(()),
-            false => queue.refill(&listener.slots).0,
-        });
-        begun.map_err(|source| {
-            if os::code(&source) == ERROR_ACCESS_DENIED {
-                let why = "its security does not let this user add instances to the pipe, which its server must: \
-                           grant the server's own account FILE_CREATE_PIPE_INSTANCE (0x4; GA or FA contain it)";
-                return Fault::new(Reason::NotAllowed, why)
-                    .source(source)
-                    .of(OPERATION, name);
-            }
-            fail(source)
-        })?;
+        if options.for_tasks {
+            queue.keep_first(first);
+        } else {
+            let begun = queue.begin(first);
+            begun
+                .and_then(|()| queue.refill(&listener.slots).0)
+                .map_err(|error| fail(begin_error(error)))?;
+        }
         let waiter = ListenWaiter(listener.current.clone());
         Ok((listener, Lane::new(waiter)))
     }
@@ -208,14 +203,17 @@ impl Listener {
     /// From now on clients come to `queue`, whose instances are put up first; those who have come already come first.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
     pub(super) fn go_on_with(&self, queue: Arc<Queue>) -> io::Result<()> {
+        let old = self.queue();
+        let first = old.take_first();
+        let is_bind = first.is_some();
+        let begun = first.map_or(Ok(()), |first| queue.begin(first));
         let (filled, clients_can_come) = queue.refill(&self.slots);
-        if !clients_can_come {
-            if let Err(error) = filled {
+        if let Err(error) = begun.and(filled) {
+            if is_bind || !clients_can_come {
                 queue.close();
-                return Err(error);
+                return Err(begin_error(error));
             }
         }
-        let old = self.queue();
         self.current.set(queue.clone());
         old.close_for(Some(queue));
         Self::settle(&old);
@@ -253,6 +251,16 @@ impl Listener {
             }
         }
     }
+}
+
+/// What it means that a name's instances cannot be put up, of which the first could be made.
+fn begin_error(source: io::Error) -> io::Error {
+    if os::code(&source) != ERROR_ACCESS_DENIED {
+        return source;
+    }
+    let why = "its security does not let this user add instances to the pipe, which its server must: \
+               grant the server's own account FILE_CREATE_PIPE_INSTANCE (0x4; GA or FA contain it)";
+    Fault::new(Reason::NotAllowed, why).source(source).into()
 }
 
 /// The errors of a name that somebody has. (ACCESS_DENIED may mean more than that.)

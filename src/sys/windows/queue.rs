@@ -7,6 +7,9 @@
 //! more for each such stream, so that the system is told of no limit.) If that fails and the last stream goes, so does the
 //! name, and the next instance takes it anew, where nobody else has it by then.
 //!
+//! A listener of tasks is bound before their port is known: until then its first instance is *first*, made, so that the name
+//! is held, and bound to no port yet. (To take back one that waits already would lose a client that comes meanwhile.)
+//!
 //! Nothing here waits for a packet: whoever reads the port hands over what comes.
 
 use std::cell::UnsafeCell;
@@ -39,6 +42,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
+    first: Option<OwnedHandle>,
     pending: Vec<Pending>,
     ready: VecDeque<Came>,
     /// To which nobody came and nobody will: closed once there are others in their place.
@@ -66,8 +70,20 @@ pub(super) enum Phase {
 struct Pending {
     key: Key,
     overlapped: Box<UnsafeCell<Overlapped>>,
-    /// None once it was closed, which ends the wait as well.
+    /// None once the wait was given up.
     handle: Option<OwnedHandle>,
+}
+
+impl Pending {
+    /// Ends the wait, and gives the handle to be closed, or kept. (To close it would end the wait as well. But Wine 10's server
+    /// frees a wait twice whose handle is closed while the thread that began it is ending: `free_async_queue` in
+    /// `server/async.c`.)
+    fn cancel(&mut self) -> Option<OwnedHandle> {
+        let handle = self.handle.take()?;
+        // SAFETY: it was started, and its packet has not been taken out yet.
+        unsafe { os::cancel(&handle, self.overlapped.get()) };
+        Some(handle)
+    }
 }
 
 // SAFETY: the OVERLAPPED has no tie to a thread. It is the system's until its packet has come, and after that it is read by
@@ -167,6 +183,16 @@ impl Queue {
         self.put_up(&mut self.state(), first)
     }
 
+    /// Keeps the first instance of the name for the queue that takes the place of this one.
+    pub(super) fn keep_first(&self, first: OwnedHandle) {
+        self.state().first = Some(first);
+    }
+
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
+    pub(super) fn take_first(&self) -> Option<OwnedHandle> {
+        self.state().first.take()
+    }
+
     /// One more instance, of a name that has `ours` already.
     fn make(&self, ours: usize, as_ourselves: &AsOurselves) -> io::Result<OwnedHandle> {
         if ours > 0 {
@@ -176,10 +202,8 @@ impl Queue {
             }
         }
         // The name has gone, or may have: another's instances are not joined.
-        self.making.create(as_ourselves, true).or_else(|error| {
-            if !aside::settle() {
-                return Err(error);
-            }
+        self.making.create(as_ourselves, true).or_else(|_| {
+            aside::settle();
             self.making.create(as_ourselves, true)
         })
     }
@@ -289,7 +313,12 @@ impl Queue {
         let came = match listened {
             Ok(()) => true,
             // It came and left; what it wrote is there.
-            Err(error) => os::is_end(&error),
+            Err(error) if os::is_end(&error) => true,
+            // The wait has ended, and clients come all the same, until the instance is closed.
+            Err(_) => {
+                let local = pending.handle.as_ref().map(os::local);
+                local.is_some_and(|local| local.is_ok_and(|local| !local.listening))
+            }
         };
         match came {
             true => {
@@ -315,15 +344,13 @@ impl Queue {
             return;
         }
         (state.phase, state.heir) = (Phase::Closing, heir);
+        state.first = None;
         let keeps = state.heir.is_some();
         for pending in &mut state.pending {
-            match &pending.handle {
-                // Who has come meanwhile is the heir's.
-                Some(handle) if keeps => {
-                    // SAFETY: it was started, and its packet has not been taken out yet.
-                    unsafe { os::cancel(handle, pending.overlapped.get()) }
-                }
-                _ => pending.handle = None,
+            let handle = pending.cancel();
+            // Who has come meanwhile is the heir's.
+            if keeps {
+                pending.handle = handle;
             }
         }
         Self::end(&mut state);
@@ -338,7 +365,8 @@ impl Queue {
         }
         (state.phase, state.left) = (Phase::Closing, true);
         let mut handles = std::mem::take(&mut state.spent);
-        handles.extend(state.pending.iter_mut().filter_map(|it| it.handle.take()));
+        handles.extend(state.first.take());
+        handles.extend(state.pending.iter_mut().filter_map(Pending::cancel));
         handles.extend(state.ready.drain(..).map(|came| came.handle));
         Self::end(&mut state);
         drop(state);
@@ -382,6 +410,7 @@ impl Queue {
     pub(super) fn look<T>(&self, look: impl FnOnce(&OwnedHandle) -> T) -> Option<T> {
         let state = self.state();
         let waiting = state.pending.iter().filter_map(|it| it.handle.as_ref());
+        let waiting = state.first.iter().chain(waiting);
         let mut all = waiting.chain(state.ready.iter().map(|came| &came.handle));
         all.next().map(look)
     }

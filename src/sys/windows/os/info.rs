@@ -24,6 +24,8 @@ pub(crate) struct Local {
     pub(crate) role: Role,
     /// Both ends are there.
     pub(crate) connected: bool,
+    /// No client has come yet.
+    pub(crate) listening: bool,
     pub(crate) mode: PipeMode,
     /// What the server's end may do, by the pipe's configuration.
     pub(crate) directions: Directions,
@@ -104,6 +106,7 @@ pub(crate) fn local(pipe: &OwnedHandle) -> io::Result<Local> {
     Ok(Local {
         role,
         connected: info.NamedPipeState == FILE_PIPE_CONNECTED_STATE,
+        listening: info.NamedPipeState == FILE_PIPE_LISTENING_STATE,
         mode: if info.NamedPipeType & FILE_PIPE_MESSAGE_TYPE != 0 {
             PipeMode::Message
         } else {

@@ -1,9 +1,11 @@
 //! Completion ports, and the keys by which their packets are told apart.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr::{null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use windows_sys::Wdk::Storage::FileSystem::*;
@@ -13,9 +15,14 @@ use windows_sys::Win32::System::IO::*;
 use super::basics::{check, code, last, millis, owned};
 use super::overlapped::Overlapped;
 
-/// A completion port.
+/// A completion port. One that is dropped is kept for the next [`new`](Port::new), and never closed. (It saves little; but
+/// Wine 10's server dies of it: closing a port on which a thread has waited, it may write to a table of handles that it has
+/// just freed, `close_handle` in `server/handle.c`.)
 #[derive(Debug)]
-pub(crate) struct Port(OwnedHandle);
+pub(crate) struct Port(ManuallyDrop<OwnedHandle>);
+
+/// The ports that nobody uses: never more than were in use at one time.
+static KEPT: Mutex<Vec<Port>> = Mutex::new(Vec::new());
 
 /// What the packets of one handle bear. Whoever has a handle can make packets with any OVERLAPPED come to its port, and
 /// none with another handle's key.
@@ -52,6 +59,12 @@ pub(crate) enum Packet {
 
 impl Port {
     pub(crate) fn new() -> io::Result<Port> {
+        let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(port) = kept {
+            // What has come meanwhile is nobody's.
+            while !matches!(port.get(Some(Instant::now()))?, Packet::Nothing) {}
+            return Ok(port);
+        }
         // Any number of threads: at a lower one, packets would wait for a thread that has accepted and now computes.
         // SAFETY: makes a new port.
         unsafe {
@@ -62,7 +75,7 @@ impl Port {
                 i32::MAX as u32,
             ))
         }
-        .map(Port)
+        .map(|handle| Port(ManuallyDrop::new(handle)))
     }
 
     /// The completions of `handle` come here from now on, with `key`.
@@ -116,6 +129,16 @@ impl Port {
                 return Ok(Packet::Nothing);
             }
         }
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        // SAFETY: taken once, and not used here again.
+        let handle = unsafe { ManuallyDrop::take(&mut self.0) };
+        KEPT.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Port(ManuallyDrop::new(handle)));
     }
 }
 
