@@ -19,10 +19,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_stream::StreamExt;
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn types_can_be_shared_between_tasks() {
     fn shared<T: Send + Sync + Unpin + std::fmt::Debug>() {}
     fn sent(_: impl Send) {}
@@ -147,10 +143,6 @@ async fn a_token_wakes_the_task_that_connects() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn outside_a_runtime_it_is_an_error() {
     let error = PipeListener::bind(name("no-runtime")).unwrap_err();
     assert_eq!(PipeError::of(&error).unwrap().reason(), Reason::NoRuntime);

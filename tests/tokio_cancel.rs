@@ -26,10 +26,6 @@ fn bytes_at(at: usize, length: usize) -> &'static [u8] {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn reads_and_writes_that_are_dropped_move_nothing() {
     let _watchdog = watchdog(300);
     for runtime in runtimes() {
@@ -96,10 +92,6 @@ fn message(number: u32) -> Vec<u8> {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn messages_that_are_given_up_arrive_whole_or_not_at_all() {
     let _watchdog = watchdog(300);
     for runtime in runtimes() {
@@ -180,10 +172,6 @@ fn messages_that_are_given_up_arrive_whole_or_not_at_all() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn connects_and_accepts_that_are_dropped_take_nobody() {
     let _watchdog = watchdog(300);
     for runtime in runtimes() {
@@ -231,10 +219,6 @@ fn connects_and_accepts_that_are_dropped_take_nobody() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_message_that_was_given_up_half_way_follows_by_itself() {
     let _watchdog = watchdog(60);
     for runtime in runtimes() {
@@ -258,10 +242,6 @@ fn a_message_that_was_given_up_half_way_follows_by_itself() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_place_among_those_who_accept_is_passed_on() {
     let _watchdog = watchdog(60);
     for runtime in runtimes() {

@@ -119,10 +119,6 @@ fn goes(runtime: Runtime) -> Duration {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_runtime_that_is_dropped_goes_at_once_and_leaves_nothing() {
     let _watchdog = watchdog(240);
     for kind in 0..2 {

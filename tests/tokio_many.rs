@@ -89,10 +89,6 @@ async fn clients(path: String) {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn ten_thousand_idle_connections_cost_little_and_answer() {
     let _watchdog = watchdog(300);
     raise_the_limit();

@@ -73,10 +73,6 @@ async fn join(thread: thread::JoinHandle<()>) {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn our_blocking_client() {
     on_both(|| async {
         let listener = PipeListener::bind(place()).unwrap();
@@ -91,10 +87,6 @@ fn our_blocking_client() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn our_blocking_server() {
     on_both(|| async {
         let listener = npipe::PipeListener::bind(place()).unwrap();
@@ -110,10 +102,6 @@ fn our_blocking_server() {
 
 #[cfg(any(windows, target_os = "linux"))]
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn messages_to_and_from_our_blocking_half() {
     on_both(|| async {
         for blocking_server in [true, false] {
@@ -150,10 +138,6 @@ mod tokios_own {
     use tokio::net::{UnixListener, UnixStream};
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn client() {
         on_both(|| async {
             let listener = PipeListener::bind(place()).unwrap();
@@ -164,10 +148,6 @@ mod tokios_own {
     }
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn server() {
         on_both(|| async {
             let path = place();
@@ -185,10 +165,6 @@ mod tokios_own {
     use tokio::net::windows::named_pipe::{ClientOptions, PipeMode, ServerOptions};
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn client() {
         on_both(|| async {
             let listener = PipeListener::bind(place()).unwrap();
@@ -201,10 +177,6 @@ mod tokios_own {
     }
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn server() {
         on_both(|| async {
             let path = place();
@@ -216,10 +188,6 @@ mod tokios_own {
     }
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn messages() {
         on_both(|| async {
             let options = ListenOptions::new().message_mode(true);
@@ -254,10 +222,6 @@ mod interprocess_s {
     }
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn async_client() {
         on_both(|| async {
             let listener = PipeListener::bind(place()).unwrap();
@@ -271,10 +235,6 @@ mod interprocess_s {
     }
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn async_server() {
         on_both(|| async {
             let path = place();
@@ -291,10 +251,6 @@ mod interprocess_s {
     }
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn blocking_client() {
         on_both(|| async {
             let listener = PipeListener::bind(place()).unwrap();
@@ -312,10 +268,6 @@ mod interprocess_s {
     }
 
     #[test]
-    #[cfg_attr(
-        windows,
-        ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-    )]
     fn blocking_server() {
         on_both(|| async {
             let path = place();

@@ -76,10 +76,6 @@ fn with_a_heartbeat(work: impl Future<Output = ()>) {
 const WHILE: Duration = Duration::from_millis(400);
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_connect_that_waits_blocks_nobody() {
     let _watchdog = watchdog(60);
     with_a_heartbeat(async {
@@ -90,10 +86,6 @@ fn a_connect_that_waits_blocks_nobody() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_connect_to_a_server_that_has_no_room_blocks_nobody() {
     let _watchdog = watchdog(60);
     with_a_heartbeat(async {
@@ -118,10 +110,6 @@ fn a_connect_to_a_server_that_has_no_room_blocks_nobody() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_server_that_comes_is_found() {
     let _watchdog = watchdog(60);
     with_a_heartbeat(async {
@@ -137,10 +125,6 @@ fn a_server_that_comes_is_found() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_write_that_is_stuck_and_a_drain_that_waits_block_nobody() {
     let _watchdog = watchdog(60);
     with_a_heartbeat(async {
@@ -156,10 +140,6 @@ fn a_write_that_is_stuck_and_a_drain_that_waits_block_nobody() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_burst_of_clients_blocks_nobody() {
     let _watchdog = watchdog(120);
     const CLIENTS: usize = 500;
@@ -194,10 +174,6 @@ fn a_burst_of_clients_blocks_nobody() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn what_was_written_arrives_though_stream_and_runtime_go_at_once() {
     let _watchdog = watchdog(60);
     let bytes = pattern(3, 200 << 10);
@@ -220,10 +196,6 @@ fn what_was_written_arrives_though_stream_and_runtime_go_at_once() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_process_that_ends_after_a_flush_has_said_everything() {
     let _watchdog = watchdog(60);
     let bytes = pattern(4, 200 << 10);
@@ -250,10 +222,6 @@ fn a_process_that_ends_after_a_flush_has_said_everything() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn two_runtimes_in_one_process_talk() {
     let _watchdog = watchdog(60);
     let [one, other] = runtimes();
@@ -279,10 +247,6 @@ fn two_runtimes_in_one_process_talk() {
 
 #[cfg(unix)] // on Windows a stream knows no runtime, and goes on in any
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_stream_outside_its_runtime_is_an_error_and_no_panic() {
     let _watchdog = watchdog(60);
     let [one, other] = runtimes();
@@ -297,10 +261,6 @@ fn a_stream_outside_its_runtime_is_an_error_and_no_panic() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn the_name_is_free_once_all_is_dropped() {
     let _watchdog = watchdog(60);
     for runtime in runtimes() {
@@ -317,10 +277,6 @@ fn the_name_is_free_once_all_is_dropped() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn from_blocking_and_back() {
     let _watchdog = watchdog(60);
     for runtime in runtimes() {
@@ -366,10 +322,6 @@ fn from_blocking_and_back() {
 
 #[cfg(target_os = "linux")]
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn out_of_descriptors_incoming_does_not_spin() {
     let _watchdog = watchdog(60);
     if common::role().is_none() {
@@ -402,10 +354,6 @@ fn out_of_descriptors_incoming_does_not_spin() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn max_instances_makes_accept_wait_for_a_slot() {
     let _watchdog = watchdog(60);
     for runtime in runtimes() {
@@ -426,10 +374,6 @@ fn max_instances_makes_accept_wait_for_a_slot() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn waiting_for_readiness_takes_nothing() {
     let _watchdog = watchdog(60);
     for runtime in runtimes() {
@@ -454,10 +398,6 @@ fn waiting_for_readiness_takes_nothing() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_stream_that_is_full_is_writable_again_once_the_peer_reads() {
     let _watchdog = watchdog(60);
     for runtime in runtimes() {
@@ -483,10 +423,6 @@ fn a_stream_that_is_full_is_writable_again_once_the_peer_reads() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_half_that_is_dropped_is_a_half_close() {
     let _watchdog = watchdog(60);
     for runtime in runtimes() {

@@ -5,10 +5,6 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn every_row_is_measured_and_drawn() {
     let dir = std::env::temp_dir();
     let file = |end: &str| dir.join(format!("npipe-bench-test-{}{end}", std::process::id()));

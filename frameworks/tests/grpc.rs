@@ -78,19 +78,11 @@ fn calls_of(mut server: Peer) -> Vec<String> {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn rust_with_rust() {
     ours_serves(client);
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(go)),
     ignore = "left out: no Go; `cargo xtask test` sets it up"
@@ -101,10 +93,6 @@ fn go_asks_rust() {
 
 #[test]
 #[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
-#[cfg_attr(
     all(not(windows), not(go)),
     ignore = "left out: no Go; `cargo xtask test` sets it up"
 )]
@@ -113,10 +101,6 @@ fn rust_asks_go() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(node_modules)),
     ignore = "left out: no packages of Node; `cargo xtask test` sets them up"
@@ -128,10 +112,6 @@ fn node_asks_rust() {
 #[cfg(unix)] // grpc-js has no address for a Windows pipe
 #[test]
 #[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
-#[cfg_attr(
     all(not(windows), not(node_modules)),
     ignore = "left out: no packages of Node; `cargo xtask test` sets them up"
 )]
@@ -140,10 +120,6 @@ fn rust_asks_node() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
@@ -154,10 +130,6 @@ fn csharp_asks_rust() {
 
 /// A server that is killed in a stream is an error for its client at once; the next one serves on.
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_kill_in_the_middle_of_a_stream_is_an_error_at_once() {
     let _watchdog = watchdog();
     let pipe = name("killed");

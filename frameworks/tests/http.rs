@@ -66,19 +66,11 @@ fn ours_asks(stack: Stack, language: &str) {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn rust_with_rust() {
     ours_serves(client, false);
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn rust_with_rust_over_http_2() {
     let _watchdog = watchdog();
     let pipe = name("http2");
@@ -92,10 +84,6 @@ fn rust_with_rust_over_http_2() {
 
 #[test]
 #[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
-#[cfg_attr(
     all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
@@ -104,10 +92,6 @@ fn csharp_asks_rust() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
@@ -125,10 +109,6 @@ fn csharp_asks_rust_over_http_2() {
 
 #[test]
 #[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
-#[cfg_attr(
     all(not(windows), not(go)),
     ignore = "left out: no Go; `cargo xtask test` sets it up"
 )]
@@ -137,10 +117,6 @@ fn go_asks_rust() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(go)),
     ignore = "left out: no Go; `cargo xtask test` sets it up"
@@ -151,10 +127,6 @@ fn rust_asks_go() {
 
 #[test]
 #[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
-#[cfg_attr(
     all(not(windows), not(node)),
     ignore = "left out: no Node; `cargo xtask test` sets one up"
 )]
@@ -163,10 +135,6 @@ fn node_asks_rust() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(node)),
     ignore = "left out: no Node; `cargo xtask test` sets one up"
@@ -177,10 +145,6 @@ fn rust_asks_node() {
 
 #[cfg(unix)] // curl speaks to Unix sockets alone
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(curl)),
     ignore = "left out: no curl; `cargo xtask test` sets it up"
@@ -207,10 +171,6 @@ fn curl_asks_rust() {
 
 /// The end of the server's input is its Ctrl-C: what is under way is answered, and it ends soon after.
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_graceful_shutdown_loses_no_request_and_ends() {
     let _watchdog = watchdog();
     let pipe = name("graceful");
@@ -233,10 +193,6 @@ fn a_graceful_shutdown_loses_no_request_and_ends() {
 
 /// A server that is killed is an error for its client at once; a client that is killed is nothing to the server.
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_kill_in_the_middle_is_an_end_for_the_other_side() {
     let _watchdog = watchdog();
     let pipe = name("killed");

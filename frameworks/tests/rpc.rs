@@ -64,10 +64,6 @@ fn both_ways(
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn rust_with_rust() {
     both_ways(
         "Rust",
@@ -77,10 +73,6 @@ fn rust_with_rust() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(node_modules)),
     ignore = "left out: no packages of Node; `cargo xtask test` sets them up"
@@ -95,10 +87,6 @@ fn rust_with_vscode_jsonrpc() {
 
 #[test]
 #[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
-#[cfg_attr(
     all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
@@ -111,10 +99,6 @@ fn rust_with_csharp() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn lines_are_answered() {
     let _watchdog = watchdog();
     let pipe = name("lines");
@@ -128,10 +112,6 @@ fn lines_are_answered() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn frames_are_answered() {
     let _watchdog = watchdog();
     let pipe = name("frames");
@@ -146,10 +126,6 @@ fn frames_are_answered() {
 
 /// As an editor does: the pipe is the editor's, and the server is told of it.
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn a_language_server_speaks_to_its_editor() {
     use std::io::{BufRead, BufReader, Read, Write};
 
@@ -192,10 +168,6 @@ fn a_language_server_speaks_to_its_editor() {
 
 #[cfg(unix)]
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(neovim)),
     ignore = "left out: no Neovim; `cargo xtask test` sets it up"

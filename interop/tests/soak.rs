@@ -3,10 +3,6 @@
 use npipe_interop::{Peer, watchdog};
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn nothing_goes_wrong_in_thousands() {
     let _watchdog = watchdog();
     // Under Wine everything goes through its server.

@@ -104,10 +104,6 @@ fn talk(kind: Kind) {
 
 #[test]
 #[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
-#[cfg_attr(
     all(not(windows), not(node)),
     ignore = "left out: no Node; `cargo xtask test` sets one up"
 )]
@@ -116,10 +112,6 @@ fn node_talks_with_tasks() {
 }
 
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg(unix)] // the Python peer is made of sockets
 #[cfg_attr(
     all(not(windows), not(python)),
@@ -131,10 +123,6 @@ fn python_talks_with_tasks() {
 
 #[test]
 #[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
-#[cfg_attr(
     all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"
 )]
@@ -144,10 +132,6 @@ fn dotnet_talks_with_tasks() {
 
 #[cfg(windows)]
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 fn go_winio_talks_with_tasks() {
     talk(GO);
 }
@@ -155,10 +139,6 @@ fn go_winio_talks_with_tasks() {
 /// The messages of .NET, which has them on Windows alone.
 #[cfg(windows)]
 #[test]
-#[cfg_attr(
-    windows,
-    ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go"
-)]
 #[cfg_attr(
     all(not(windows), not(dotnet)),
     ignore = "left out: no .NET; `cargo xtask test` sets one up"

@@ -18,7 +18,6 @@ macro_rules! both {
 
             #[cfg(feature = "tokio")]
             #[test]
-            #[cfg_attr(windows, ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go")]
             fn current_thread() {
                 let [runtime, _] = crate::common::tasks::runtimes();
                 super::$case(&crate::tasks::Tasks::new(runtime));
@@ -26,7 +25,6 @@ macro_rules! both {
 
             #[cfg(feature = "tokio")]
             #[test]
-            #[cfg_attr(windows, ignore = "real Windows only: Wine 10's server corrupts its own memory when tasks' pipes come and go")]
             fn multi_thread() {
                 let [_, runtime] = crate::common::tasks::runtimes();
                 super::$case(&crate::tasks::Tasks::new(runtime));

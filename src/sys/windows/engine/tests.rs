@@ -107,7 +107,6 @@ fn pattern(length: usize) -> Vec<u8> {
 const MESSAGES: fn() -> ListenOptions = || ListenOptions::new().message_mode(true);
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn words_go_back_and_forth() {
     let (client, mut server) = pair("words", &ListenOptions::new());
     let echo = thread::spawn(move || {
@@ -130,7 +129,6 @@ fn words_go_back_and_forth() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn a_round_trip_takes_one_call_to_write_and_one_to_read() {
     let (client, mut server) = pair("calls", &ListenOptions::new());
     let mut word = [0; 64];
@@ -151,7 +149,6 @@ fn a_round_trip_takes_one_call_to_write_and_one_to_read() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn large_things_come_whole_and_in_order() {
     let (client, server) = pair("large", &ListenOptions::new());
     let bytes = pattern(5_000_000);
@@ -177,7 +174,6 @@ fn large_things_come_whole_and_in_order() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn what_was_written_arrives_though_the_stream_is_dropped() {
     let (client, mut server) = pair("dropped", &ListenOptions::new());
     let bytes = pattern(200 * 1024);
@@ -193,7 +189,6 @@ fn what_was_written_arrives_though_the_stream_is_dropped() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn a_dropped_read_takes_nothing() {
     let (client, server) = pair("given-up", &ListenOptions::new());
     let bytes = pattern(20_000);
@@ -228,7 +223,6 @@ fn a_dropped_read_takes_nothing() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn messages_keep_their_boundaries_and_parts() {
     let (client, server) = pair("messages", &MESSAGES());
     block_on(async {
@@ -262,7 +256,6 @@ fn messages_keep_their_boundaries_and_parts() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn a_send_that_is_given_up_arrives_whole_or_not_at_all() {
     let (client, server) = pair("sends", &MESSAGES());
     let long = pattern(300_000);
@@ -295,7 +288,6 @@ fn a_send_that_is_given_up_arrives_whole_or_not_at_all() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn the_end_is_told() {
     let (client, server) = pair("end", &ListenOptions::new());
     let reader = thread::scope(|scope| {
@@ -311,7 +303,6 @@ fn the_end_is_told() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn a_handle_that_is_bound_elsewhere_does_as_well() {
     // A blocking listener has a port of its own.
     for message in [false, true] {
@@ -355,7 +346,6 @@ fn a_handle_that_is_bound_elsewhere_does_as_well() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn two_who_write_first_do_not_wait_for_each_other() {
     // With no buffers each write waits for its reader.
     let options = ListenOptions::new()
@@ -381,7 +371,6 @@ fn two_who_write_first_do_not_wait_for_each_other() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn any_number_of_tasks_wait_for_one_stream() {
     let (client, server) = pair("many", &ListenOptions::new());
     thread::scope(|scope| {
@@ -399,7 +388,6 @@ fn any_number_of_tasks_wait_for_one_stream() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn packets_that_are_nobodys_change_nothing() {
     let (client, server) = pair("foreign", &ListenOptions::new());
     let mut buffer = [0; 5];
@@ -419,7 +407,6 @@ fn packets_that_are_nobodys_change_nothing() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn draining_waits_for_the_peer_to_read() {
     let (client, server) = pair("drained", &ListenOptions::new());
     block_on(write_all(&client, b"hello")).unwrap();
@@ -441,7 +428,6 @@ fn draining_waits_for_the_peer_to_read() {
 }
 
 #[test]
-#[ignore = "real Windows only: Wine 10 does not survive them all"]
 fn a_thousand_streams_with_reads_and_writes_that_wait_go_at_once() {
     let listener = listen("thousand", &ListenOptions::new().backlog(64));
     let mut cx = Context::from_waker(Waker::noop());
