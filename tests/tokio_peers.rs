@@ -11,7 +11,7 @@ use std::thread;
 
 #[cfg(any(windows, target_os = "linux"))]
 use common::tasks::pair_of;
-use common::tasks::runtimes;
+use common::tasks::with_io;
 use common::{name, pattern, watchdog};
 #[cfg(any(windows, target_os = "linux"))]
 use npipe::ListenOptions;
@@ -59,9 +59,7 @@ fn place() -> PathBuf {
 /// Runs a case on both kinds of runtime.
 fn on_both<F: Future<Output = ()>>(case: impl Fn() -> F) {
     let _watchdog = watchdog(120);
-    for runtime in runtimes() {
-        runtime.block_on(case());
-    }
+    with_io(case);
 }
 
 /// A thread that need not be waited for by blocking.

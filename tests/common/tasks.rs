@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use npipe::ListenOptions;
 use npipe::tokio::{PipeListener, PipeStream};
+use tokio::runtime::{Builder, Runtime};
 
 use super::name;
 
@@ -57,19 +58,31 @@ impl Dice {
 }
 
 /// Both kinds of runtime.
-pub fn runtimes() -> [tokio::runtime::Runtime; 2] {
-    use tokio::runtime::Builder;
-    [
-        drivers(&mut Builder::new_current_thread()).build().unwrap(),
-        drivers(Builder::new_multi_thread().worker_threads(2))
-            .build()
-            .unwrap(),
-    ]
+pub fn runtimes() -> [Runtime; 2] {
+    builders().map(|mut builder| drivers(&mut builder).build().unwrap())
+}
+
+/// Runs `case` in both kinds of runtime, with tokio's own I/O, for peers that need it.
+pub fn with_io<F: Future<Output = ()>>(case: impl Fn() -> F) {
+    for mut builder in builders() {
+        let runtime = builder.enable_all().build().unwrap();
+        runtime.block_on(case());
+        if cfg!(windows) {
+            // Not closed, for the reason that `drivers` gives.
+            std::mem::forget(runtime);
+        }
+    }
+}
+
+fn builders() -> [Builder; 2] {
+    let mut several = Builder::new_multi_thread();
+    several.worker_threads(2);
+    [Builder::new_current_thread(), several]
 }
 
 /// What the tests' runtimes need. On Windows that is no I/O: the crate has its own port there, and of tokio's, which is closed
 /// with its runtime, Wine 10's server may die (`Port` in src/sys/windows/os/port.rs says how).
-pub fn drivers(builder: &mut tokio::runtime::Builder) -> &mut tokio::runtime::Builder {
+pub fn drivers(builder: &mut Builder) -> &mut Builder {
     match cfg!(windows) {
         true => builder.enable_time(),
         false => builder.enable_all(),

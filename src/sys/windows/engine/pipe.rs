@@ -23,26 +23,27 @@ pub(super) enum Bound {
     Here,
     /// To somebody else's, for good. So its operations set an event, and the engine's thread begins them: the system
     /// cancels those of threads that end.
-    Elsewhere {
-        watch: Arc<os::Watch>,
-        engine: &'static Engine,
-        key: Key,
-    },
+    Elsewhere(Arc<Elsewhere>),
+}
+
+pub(super) struct Elsewhere {
+    pub(super) watch: os::Watch,
+    pub(super) engine: &'static Engine,
+    pub(super) key: Key,
 }
 
 impl Bound {
     fn fresh(&self) -> Overlapped {
         match self {
             Bound::Here => Overlapped::default(),
-            Bound::Elsewhere { watch, .. } => Overlapped::with_event(watch.event()),
+            Bound::Elsewhere(elsewhere) => Overlapped::with_event(elsewhere.watch.event()),
         }
     }
 }
 
-/// Whether an operation that the engine's thread is to begin has begun.
+/// An operation that the engine's thread is to begin.
 #[derive(Debug)]
 enum Errand {
-    None,
     Waits(Memory, usize),
     Failed(io::Error),
 }
@@ -52,7 +53,8 @@ struct Direction {
     pipe: Option<Arc<Stream>>,
     bound: Bound,
     operation: Operation,
-    errand: Errand,
+    /// In a box, since few streams ever have one.
+    errand: Option<Box<Errand>>,
     /// `ReadFile` or `WriteFile`.
     call: Call,
 }
@@ -68,21 +70,21 @@ impl Direction {
             pipe: Some(pipe),
             bound,
             operation: Operation::new(),
-            errand: Errand::None,
+            errand: None,
             call,
         }
     }
 
     /// Moves `len` bytes, out of or into `memory`.
     fn start(&mut self, memory: Memory, len: usize) -> Poll<io::Result<Part>> {
-        match self.bound {
+        match &self.bound {
             Bound::Here => self.begin(memory, len),
-            Bound::Elsewhere { engine, key, .. } => {
-                self.errand = Errand::Waits(memory, len);
-                match engine.post(key) {
+            Bound::Elsewhere(elsewhere) => {
+                self.errand = Some(Box::new(Errand::Waits(memory, len)));
+                match elsewhere.engine.post(elsewhere.key) {
                     Ok(()) => Poll::Pending,
                     Err(error) => {
-                        self.errand = Errand::None;
+                        self.errand = None;
                         Poll::Ready(Err(error))
                     }
                 }
@@ -106,22 +108,22 @@ impl Direction {
 
     /// On the engine's thread.
     fn run_errand(&mut self) {
-        match std::mem::replace(&mut self.errand, Errand::None) {
-            Errand::Waits(memory, len) => {
+        match self.errand.take().map(|errand| *errand) {
+            Some(Errand::Waits(memory, len)) => {
                 if let Poll::Ready(Err(error)) = self.begin(memory, len) {
-                    self.errand = Errand::Failed(error);
+                    self.errand = Some(Box::new(Errand::Failed(error)));
                 }
             }
-            other => self.errand = other,
+            other => self.errand = other.map(Box::new),
         }
     }
 
     fn look(&mut self) -> Poll<io::Result<Part>> {
-        match std::mem::replace(&mut self.errand, Errand::None) {
-            Errand::None => self.operation.look(),
-            Errand::Failed(error) => Poll::Ready(Err(error)),
+        match self.errand.take().map(|errand| *errand) {
+            None => self.operation.look(),
+            Some(Errand::Failed(error)) => Poll::Ready(Err(error)),
             waits => {
-                self.errand = waits;
+                self.errand = waits.map(Box::new);
                 Poll::Pending
             }
         }
@@ -131,8 +133,8 @@ impl Direction {
         if let Some(pipe) = &self.pipe {
             self.operation.cancel(pipe.handle());
         }
-        if matches!(self.errand, Errand::Waits(..)) {
-            self.errand = Errand::Failed(ErrorKind::Interrupted.into());
+        if let Some(Errand::Waits(..)) = self.errand.as_deref() {
+            self.errand = Some(Box::new(Errand::Failed(ErrorKind::Interrupted.into())));
         }
     }
 

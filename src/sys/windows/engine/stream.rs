@@ -14,7 +14,7 @@ use super::super::aside::{Flush, HalfClose};
 use super::super::os::{self, Key, Watch};
 use super::super::stream::Stream;
 use super::core::{Engine, Target, engine};
-use super::pipe::{Bound, PipeSink, PipeSource};
+use super::pipe::{Bound, Elsewhere, PipeSink, PipeSource};
 use super::states::{Reading, Sending, Wakers, Who, Woken, Writing};
 use crate::kinds::{Part, Peek, PipeMode};
 
@@ -122,13 +122,13 @@ impl AsyncStream {
                                 let _ = engine.post(key);
                             }
                         })?;
-                        let watch = Arc::new(watch);
-                        (key, Bound::Elsewhere { watch, engine, key })
+                        let elsewhere = Elsewhere { watch, engine, key };
+                        (key, Bound::Elsewhere(Arc::new(elsewhere)))
                     }
                 }
             }
         };
-        let elsewhere = matches!(bound, Bound::Elsewhere { .. });
+        let elsewhere = matches!(bound, Bound::Elsewhere(_));
         if !elsewhere {
             // Without it there are packets that nobody needs.
             let _ = os::skip_packets(stream.handle());
