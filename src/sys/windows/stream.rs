@@ -35,8 +35,8 @@ pub(crate) struct Stream {
     role: Role,
     /// After the handle, which is closed by then.
     open: Option<Open>,
-    /// Of a pipe whose peer has no buffer to write to.
-    ahead: Option<Ahead>,
+    /// Of a pipe whose peer has no buffer to write to. In a box, since few are.
+    ahead: Option<Box<Ahead>>,
     reads_ahead: bool,
     /// It is bound to the engine's port, under this key.
     #[cfg_attr(not(any(feature = "tokio", test)), allow(dead_code))]
@@ -83,7 +83,7 @@ impl Stream {
             handle,
             role,
             open: None,
-            ahead: unbuffered.then(|| Ahead::new(known.mode)),
+            ahead: unbuffered.then(|| Box::new(Ahead::new(known.mode))),
             reads_ahead: unbuffered,
             engine_key: None,
             known,
@@ -178,7 +178,7 @@ impl Stream {
                 unsafe { os::write(handle, bytes.as_ptr(), bytes.len(), overlapped) }
             },
         );
-        let ahead = self.ahead.as_ref().filter(|_| self.reads_ahead);
+        let ahead = self.ahead.as_deref().filter(|_| self.reads_ahead);
         Writing::new(
             write,
             message,
@@ -316,7 +316,10 @@ impl Stream {
 
     /// What was read ahead, in pieces, each with whether a message ends there.
     pub(super) fn take_kept(&self) -> Vec<(Vec<u8>, bool)> {
-        self.ahead.as_ref().map(Ahead::take_all).unwrap_or_default()
+        self.ahead
+            .as_deref()
+            .map(Ahead::take_all)
+            .unwrap_or_default()
     }
 
     /// Puts it back, for the next reads.
@@ -324,7 +327,7 @@ impl Stream {
         if !pieces.is_empty() {
             let mode = self.mode();
             self.ahead
-                .get_or_insert_with(|| Ahead::new(mode))
+                .get_or_insert_with(|| Box::new(Ahead::new(mode)))
                 .keep(pieces);
         }
     }

@@ -148,8 +148,6 @@ impl Direction {
 pub(super) struct PipeSource {
     direction: Direction,
     mode: PipeMode,
-    /// Kept between two reads.
-    small: Option<Buffer>,
 }
 
 impl PipeSource {
@@ -157,7 +155,6 @@ impl PipeSource {
         PipeSource {
             direction: Direction::new(pipe, bound, os::read),
             mode,
-            small: None,
         }
     }
 
@@ -173,7 +170,7 @@ impl Source for PipeSource {
     fn start(&mut self, large: bool) -> Poll<io::Result<Part>> {
         let memory = match large.then(Pooled::take).flatten() {
             Some(pooled) => Memory::Pooled(pooled),
-            None => Memory::Own(self.small.take().unwrap_or_else(|| Buffer::new(SMALL))),
+            None => Memory::Own(Buffer::new(SMALL)),
         };
         let len = memory.buffer().len();
         self.direction.start(memory, len)
@@ -195,9 +192,8 @@ impl Source for PipeSource {
     }
 
     fn emptied(&mut self) {
-        if let Some(Memory::Own(small)) = self.direction.operation.take_memory() {
-            self.small = Some(small);
-        }
+        // Kept for the next read, it would be most of what an idle end costs.
+        drop(self.direction.operation.take_memory());
     }
 
     fn available(&mut self) -> usize {

@@ -277,6 +277,7 @@ mod tests {
             let local = Local {
                 role,
                 connected: true,
+                listening: false,
                 mode: PipeMode::Message,
                 directions: Directions::BOTH,
                 instances: 1,
