@@ -92,7 +92,10 @@ pub fn row(row: &Row, place: Placing, options: &Options) -> Result<Option<RowRep
     let mut entrants = Vec::new();
     for subject in subjects {
         // Two that spin on one core only wait for their time slices to end.
-        if place == Placing::One && subject.program.contains("busy") {
+        let spins = ["busy", "spins"]
+            .iter()
+            .any(|it| subject.program.contains(it));
+        if place == Placing::One && spins {
             continue;
         }
         let mut entrant = Entrant {

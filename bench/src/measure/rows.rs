@@ -30,6 +30,7 @@ const EVERYBODY: &[&str] = &[
     "npipe+shared",
     "npipe+shared+deadline",
     "npipe+busy",
+    "std+spins",
     "npipe+small",
     "npipe-tokio",
     "npipe-tokio+several",
@@ -154,7 +155,7 @@ pub const ROWS: &[Row] = &[
 /// What only one system has.
 fn is_here(subject: &str) -> bool {
     match subject.split('@').next().unwrap_or(subject) {
-        "std" => cfg!(unix),
+        "std" | "std+spins" => cfg!(unix),
         "packets" | "packets+inlined" => cfg!(target_os = "linux"),
         // Where a runtime of several threads has its I/O elsewhere than its tasks.
         "npipe-tokio+several" | "tokio+several" => cfg!(windows),

@@ -24,11 +24,12 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
     let mut words = subject.split('+');
     let name = words.next().unwrap_or_default();
     let mut ours = ours::Ours::default();
-    let (mut several, mut inlined) = (false, false);
+    let (mut several, mut inlined, mut spins) = (false, false, false);
     for word in words {
         match word {
             "several" => several = true,
             "inlined" => inlined = true,
+            "spins" => spins = true,
             "shared" => ours.shared = true,
             "deadline" => ours.deadline = true,
             "busy" => ours.busy = true,
@@ -46,7 +47,7 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
         "interprocess-tokio" => awaited(interprocess::Async, several, half, address),
         "tokio" => awaited(tokio::Tokio, several, half, address),
         #[cfg(unix)]
-        "std" => blocking(&std::Std, half, address),
+        "std" => blocking(&std::Std { spins }, half, address),
         #[cfg(target_os = "linux")]
         "packets" => blocking(&packets::Packets { inlined }, half, address),
         #[cfg(windows)]
