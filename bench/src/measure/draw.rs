@@ -12,7 +12,12 @@ const BAR: f64 = 13.0;
 const STEP: f64 = 18.0;
 
 /// What the tables have and the picture does without.
-const LEFT_OUT: [&str; 2] = ["npipe+small", "npipe+shared+deadline"];
+const LEFT_OUT: [&str; 4] = [
+    "npipe+small",
+    "npipe+shared+deadline",
+    "packets+inlined",
+    "std+spins",
+];
 
 const OURS: &str = "#1f77b4";
 const FLOOR: &str = "#9a9a9a";
