@@ -138,362 +138,183 @@ impl Drop for OwnedWriteHalf {
     }
 }
 
-impl OwnedReadHalf {
-    /// The pipe's address. Both ends of a pipe have the same.
-    pub fn local_addr(&self) -> &PipeName {
-        self.stream.local_addr()
-    }
+/// What all halves can do.
+macro_rules! half {
+    ($half:ident [$($life:lifetime)?]) => {
+        impl$(<$life>)? $half$(<$life>)? {
+            /// The pipe's address. Both ends of a pipe have the same.
+            pub fn local_addr(&self) -> &PipeName {
+                self.stream.local_addr()
+            }
 
-    /// The pipe's address. Both ends of a pipe have the same.
-    pub fn peer_addr(&self) -> &PipeName {
-        self.stream.peer_addr()
-    }
+            /// The pipe's address. Both ends of a pipe have the same.
+            pub fn peer_addr(&self) -> &PipeName {
+                self.stream.peer_addr()
+            }
+        }
 
-    /// As [`PipeStream::readable`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::readable`].
-    pub async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
-    }
+        /// The stream, for all that asks.
+        impl$(<$life>)? AsRef<PipeStream> for $half$(<$life>)? {
+            fn as_ref(&self) -> &PipeStream {
+                &self.stream
+            }
+        }
 
-    /// As [`PipeStream::try_read`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::try_read`].
-    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.try_read(buffer)
-    }
-
-    /// As [`PipeStream::peek`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::peek`].
-    pub fn peek(&self) -> io::Result<Peek> {
-        self.stream.peek()
-    }
-
-    /// As [`PipeStream::recv`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::recv`].
-    pub async fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        self.stream.recv(message).await
-    }
-
-    /// As [`PipeStream::recv_part`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::recv_part`].
-    pub async fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
-        self.stream.recv_part(buffer).await
-    }
+        impl$(<$life>)? fmt::Debug for $half$(<$life>)? {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.stream.inner.debug(f, stringify!($half))
+            }
+        }
+    };
 }
 
-impl AsyncRead for OwnedReadHalf {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.stream.inner.poll_read(cx, buffer)
-    }
+macro_rules! reading {
+    ($half:ident [$($life:lifetime)?]) => {
+        half!($half [$($life)?]);
+
+        impl$(<$life>)? $half$(<$life>)? {
+            /// As [`PipeStream::readable`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::readable`].
+            pub async fn readable(&self) -> io::Result<()> {
+                self.stream.readable().await
+            }
+
+            /// As [`PipeStream::try_read`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::try_read`].
+            pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.stream.try_read(buffer)
+            }
+
+            /// As [`PipeStream::peek`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::peek`].
+            pub fn peek(&self) -> io::Result<Peek> {
+                self.stream.peek()
+            }
+
+            /// As [`PipeStream::recv`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::recv`].
+            pub async fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
+                self.stream.recv(message).await
+            }
+
+            /// As [`PipeStream::recv_part`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::recv_part`].
+            pub async fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
+                self.stream.recv_part(buffer).await
+            }
+        }
+
+        impl$(<$life>)? AsyncRead for $half$(<$life>)? {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                self.stream.inner.poll_read(cx, buffer)
+            }
+        }
+    };
 }
 
-/// The stream, for all that asks.
-impl AsRef<PipeStream> for OwnedReadHalf {
-    fn as_ref(&self) -> &PipeStream {
-        &self.stream
-    }
+macro_rules! writing {
+    ($half:ident [$($life:lifetime)?]) => {
+        half!($half [$($life)?]);
+
+        impl$(<$life>)? $half$(<$life>)? {
+            /// As [`PipeStream::writable`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::writable`].
+            pub async fn writable(&self) -> io::Result<()> {
+                self.stream.writable().await
+            }
+
+            /// As [`PipeStream::try_write`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::try_write`].
+            pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+                self.stream.try_write(bytes)
+            }
+
+            /// As [`PipeStream::send`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::send`].
+            pub async fn send(&self, message: &[u8]) -> io::Result<()> {
+                self.stream.send(message).await
+            }
+
+            /// As [`PipeStream::close_write`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::close_write`].
+            pub fn close_write(&self) -> io::Result<()> {
+                self.stream.close_write()
+            }
+
+            /// As [`PipeStream::wait_drained`].
+            ///
+            /// # Errors
+            ///
+            /// Those of [`PipeStream::wait_drained`].
+            pub async fn wait_drained(&self) -> io::Result<()> {
+                self.stream.wait_drained().await
+            }
+        }
+
+        impl$(<$life>)? AsyncWrite for $half$(<$life>)? {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.stream.inner.poll_write(cx, bytes)
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.stream.inner.poll_write_vectored(cx, slices)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.stream.inner.poll_flush(cx)
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.stream.inner.poll_shutdown(cx)
+            }
+        }
+    };
 }
 
-impl fmt::Debug for OwnedReadHalf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stream.inner.debug(f, "OwnedReadHalf")
-    }
-}
-
-impl ReadHalf<'_> {
-    /// The pipe's address. Both ends of a pipe have the same.
-    pub fn local_addr(&self) -> &PipeName {
-        self.stream.local_addr()
-    }
-
-    /// The pipe's address. Both ends of a pipe have the same.
-    pub fn peer_addr(&self) -> &PipeName {
-        self.stream.peer_addr()
-    }
-
-    /// As [`PipeStream::readable`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::readable`].
-    pub async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
-    }
-
-    /// As [`PipeStream::try_read`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::try_read`].
-    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.try_read(buffer)
-    }
-
-    /// As [`PipeStream::peek`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::peek`].
-    pub fn peek(&self) -> io::Result<Peek> {
-        self.stream.peek()
-    }
-
-    /// As [`PipeStream::recv`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::recv`].
-    pub async fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        self.stream.recv(message).await
-    }
-
-    /// As [`PipeStream::recv_part`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::recv_part`].
-    pub async fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
-        self.stream.recv_part(buffer).await
-    }
-}
-
-impl AsyncRead for ReadHalf<'_> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.stream.inner.poll_read(cx, buffer)
-    }
-}
-
-/// The stream, for all that asks.
-impl AsRef<PipeStream> for ReadHalf<'_> {
-    fn as_ref(&self) -> &PipeStream {
-        self.stream
-    }
-}
-
-impl fmt::Debug for ReadHalf<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stream.inner.debug(f, "ReadHalf")
-    }
-}
-
-impl OwnedWriteHalf {
-    /// The pipe's address. Both ends of a pipe have the same.
-    pub fn local_addr(&self) -> &PipeName {
-        self.stream.local_addr()
-    }
-
-    /// The pipe's address. Both ends of a pipe have the same.
-    pub fn peer_addr(&self) -> &PipeName {
-        self.stream.peer_addr()
-    }
-
-    /// As [`PipeStream::writable`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::writable`].
-    pub async fn writable(&self) -> io::Result<()> {
-        self.stream.writable().await
-    }
-
-    /// As [`PipeStream::try_write`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::try_write`].
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.try_write(bytes)
-    }
-
-    /// As [`PipeStream::send`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::send`].
-    pub async fn send(&self, message: &[u8]) -> io::Result<()> {
-        self.stream.send(message).await
-    }
-
-    /// As [`PipeStream::close_write`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::close_write`].
-    pub fn close_write(&self) -> io::Result<()> {
-        self.stream.close_write()
-    }
-
-    /// As [`PipeStream::wait_drained`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::wait_drained`].
-    pub async fn wait_drained(&self) -> io::Result<()> {
-        self.stream.wait_drained().await
-    }
-}
-
-impl AsyncWrite for OwnedWriteHalf {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.inner.poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.inner.poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.inner.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.inner.poll_shutdown(cx)
-    }
-}
-
-/// The stream, for all that asks.
-impl AsRef<PipeStream> for OwnedWriteHalf {
-    fn as_ref(&self) -> &PipeStream {
-        &self.stream
-    }
-}
-
-impl fmt::Debug for OwnedWriteHalf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stream.inner.debug(f, "OwnedWriteHalf")
-    }
-}
-
-impl WriteHalf<'_> {
-    /// The pipe's address. Both ends of a pipe have the same.
-    pub fn local_addr(&self) -> &PipeName {
-        self.stream.local_addr()
-    }
-
-    /// The pipe's address. Both ends of a pipe have the same.
-    pub fn peer_addr(&self) -> &PipeName {
-        self.stream.peer_addr()
-    }
-
-    /// As [`PipeStream::writable`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::writable`].
-    pub async fn writable(&self) -> io::Result<()> {
-        self.stream.writable().await
-    }
-
-    /// As [`PipeStream::try_write`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::try_write`].
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.try_write(bytes)
-    }
-
-    /// As [`PipeStream::send`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::send`].
-    pub async fn send(&self, message: &[u8]) -> io::Result<()> {
-        self.stream.send(message).await
-    }
-
-    /// As [`PipeStream::close_write`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::close_write`].
-    pub fn close_write(&self) -> io::Result<()> {
-        self.stream.close_write()
-    }
-
-    /// As [`PipeStream::wait_drained`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`PipeStream::wait_drained`].
-    pub async fn wait_drained(&self) -> io::Result<()> {
-        self.stream.wait_drained().await
-    }
-}
-
-impl AsyncWrite for WriteHalf<'_> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.inner.poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.inner.poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.inner.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.inner.poll_shutdown(cx)
-    }
-}
-
-/// The stream, for all that asks.
-impl AsRef<PipeStream> for WriteHalf<'_> {
-    fn as_ref(&self) -> &PipeStream {
-        self.stream
-    }
-}
-
-impl fmt::Debug for WriteHalf<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stream.inner.debug(f, "WriteHalf")
-    }
-}
+reading!(OwnedReadHalf []);
+reading!(ReadHalf ['a]);
+writing!(OwnedWriteHalf []);
+writing!(WriteHalf ['a]);
