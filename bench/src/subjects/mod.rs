@@ -40,6 +40,8 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
             _ => bail!("{subject}: nothing is used {word}"),
         }
     }
+    // Of subjects that not every system has.
+    let _ = (inlined, spins);
     match name {
         "npipe" => blocking(&ours, half, address),
         "npipe-tokio" => awaited(ours_async::Async, several, half, address),
