@@ -46,7 +46,8 @@ pub enum ExpectServer {
     /// Unix: a server that runs as this user. Windows: `Unsupported`.
     Uid(u32),
     /// Windows: the pipe's owner, as `S-1-5-18` or by SDDL's two letters, `SY`; or the user whose server owns its pipe as
-    /// another, as an elevated one does (the Administrators). Unix: `Unsupported`.
+    /// another, as an elevated one does (the Administrators). What is neither is taken for an account, `DOMAIN\user` or
+    /// `user`, and looked up by `connect`, which may ask a domain controller. Unix: `Unsupported`.
     Sid(String),
 }
 

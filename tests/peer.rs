@@ -79,6 +79,7 @@ fn the_expected_server_is_connected_to() {
             .next()
             .unwrap();
         expected.push(ExpectServer::Sid(owner.to_owned()));
+        expected.push(ExpectServer::Sid(server.account().unwrap()));
     }
     for expected in expected {
         let mut client = ConnectOptions::new()
@@ -117,6 +118,19 @@ fn another_server_is_refused_before_a_byte_is_sent() {
         .connect(listener.local_addr().os_path())
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[cfg(windows)]
+#[test]
+fn an_account_that_there_is_not_is_wrong_usage() {
+    let listener = PipeListener::bind(name("account")).unwrap();
+    let error = ConnectOptions::new()
+        .expect_server(ExpectServer::Sid(r"NOWHERE\nobody-at-all".into()))
+        .connect(listener.local_addr().os_path())
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert!(error.to_string().contains("nobody-at-all"), "{error}");
+    assert!(error.get_ref().unwrap().source().is_some(), "{error}");
 }
 
 #[test]

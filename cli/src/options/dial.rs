@@ -83,6 +83,6 @@ fn server(text: &str) -> Result<ExpectServer, String> {
             ),
         },
         #[cfg(windows)]
-        _ => Err("give current-user, or a SID such as S-1-5-18 or SY".into()),
+        _ => Err("give current-user, an account, or a SID such as S-1-5-18 or SY".into()),
     }
 }

@@ -81,9 +81,12 @@ pub(super) fn check_server(
             (fits, user)
         }
         ExpectServer::Sid(sid) => {
-            let sid = os::normal_sid(sid).map_err(|_| {
-                let why = format!("{sid:?} is no SID: give for example S-1-5-18, or SY");
-                io::Error::from(Fault::new(Reason::WrongOption, why))
+            let sid = os::sid_of(sid).map_err(|source| {
+                let why = format!(
+                    "{sid:?} is no SID, and no account of this name is known: \
+                     give for example S-1-5-18, SY or DOMAIN\\user"
+                );
+                io::Error::from(Fault::new(Reason::WrongOption, why).source(source))
             })?;
             // The number of a process on another machine means nothing here.
             (owner == sid || !remote && acts_for(pipe, &sid, &owner), sid)

@@ -38,7 +38,7 @@ pub(super) use overlapped::{Overlapped, Started, cancel, finish, progress, read,
 pub(super) use peer::{is_local, peer_pid, peer_session};
 pub(super) use pool::{Thread, flush, run_aside};
 pub(super) use port::{Key, Packet, Port, leave_port};
-pub(super) use security::{SecurityDescriptor, account, normal_sid, owner, security};
+pub(super) use security::{SecurityDescriptor, account, owner, security, sid_of};
 pub(crate) use token::Impersonation;
 #[cfg(test)]
 pub(super) use token::confine;

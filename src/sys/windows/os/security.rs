@@ -165,11 +165,36 @@ pub(crate) fn security(pipe: &OwnedHandle) -> io::Result<String> {
     Ok(unsafe { take_text(text) })
 }
 
-/// A SID in the form of S-1-…, whichever it was given in.
-pub(crate) fn normal_sid(sid: &str) -> io::Result<String> {
-    let sid = Sid::parse(sid)?;
-    // SAFETY: a valid SID.
-    unsafe { sid_text(sid.0) }
+/// The SID in the form of S-1-… of what is given as a SID, in either form, or as an account, `DOMAIN\user` or `user`.
+pub(crate) fn sid_of(text: &str) -> io::Result<String> {
+    match Sid::parse(text) {
+        // SAFETY: a valid SID.
+        Ok(sid) => unsafe { sid_text(sid.0) },
+        Err(_) => sid_of_account(text),
+    }
+}
+
+fn sid_of_account(account: &str) -> io::Result<String> {
+    let account = wide(account);
+    // Its parts are u32.
+    let mut sid = [0u32; (SECURITY_MAX_SID_SIZE as usize).div_ceil(4)];
+    let mut domain = [0u16; 260];
+    let (mut sid_length, mut domain_length) = (size_of_val(&sid) as u32, domain.len() as u32);
+    let mut kind = 0;
+    // SAFETY: a string that ends with NUL, and buffers of the lengths that are said.
+    check(unsafe {
+        LookupAccountNameW(
+            null(),
+            account.as_ptr(),
+            sid.as_mut_ptr().cast(),
+            &mut sid_length,
+            domain.as_mut_ptr(),
+            &mut domain_length,
+            &mut kind,
+        )
+    })?;
+    // SAFETY: the call has made it.
+    unsafe { sid_text(sid.as_mut_ptr().cast()) }
 }
 
 /// A SID that the system made.
