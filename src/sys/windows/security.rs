@@ -179,7 +179,7 @@ mod tests {
             output_buffer_size: 4096,
             security: SecurityDescriptor::parse(sddl).unwrap(),
         };
-        let (token, as_confined) = os::confine();
+        let token = os::confine();
         let server = Server::of(&token).unwrap();
         assert_eq!(server.confined_by.len(), 1, "{server:?}");
         let ourselves = os::AsOurselves::begin().unwrap();
@@ -192,7 +192,7 @@ mod tests {
             for sddl in [server.owner_only(), server.user_only()] {
                 let instance = instance(&sddl);
                 let _first = instance.create(&ourselves, true).unwrap();
-                let second = as_confined(&|| instance.create(&ourselves, false).map(drop));
+                let second = os::acting_as(&token, || instance.create(&ourselves, false).map(drop));
                 match second {
                     Ok(()) => assert!(passes, "{sddl}"),
                     Err(error) => {

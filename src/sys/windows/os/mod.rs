@@ -40,9 +40,9 @@ pub(super) use pool::{Thread, flush, run_aside};
 pub(super) use port::{Key, Packet, Port, leave_port};
 pub(super) use security::{SecurityDescriptor, account, owner, security, sid_of};
 pub(crate) use token::Impersonation;
-#[cfg(test)]
-pub(super) use token::confine;
 pub(super) use token::{
     AsOurselves, Token, container_sid, is_administrator, owner_sid, restricted_logon_sid,
     system_default_security, user_sid,
 };
+#[cfg(test)]
+pub(super) use token::{acting_as, confine};

@@ -222,12 +222,9 @@ fn act_as(token: Option<&Token>) {
     }
 }
 
-/// A token that is this process's, restricted to Everyone and the logon session; and what does something with it.
+/// A token that is this process's, restricted to Everyone and the logon session.
 #[cfg(test)]
-pub(crate) fn confine() -> (
-    Token,
-    impl Fn(&dyn Fn() -> io::Result<()>) -> io::Result<()>,
-) {
+pub(crate) fn confine() -> Token {
     let (mut token, mut restricted) = (null_mut(), null_mut());
     // SAFETY: the pseudo handle of this process, and a local to be written to.
     let opened =
@@ -258,16 +255,17 @@ pub(crate) fn confine() -> (
         )
     });
     // SAFETY: a new handle.
-    let restricted = Token(made.and_then(|()| unsafe { owned(restricted) }).unwrap());
-    let acting = restricted.0.try_clone().unwrap();
-    let work = move |work: &dyn Fn() -> io::Result<()>| {
-        // SAFETY: an open token; it is this thread's until the call below.
-        check(unsafe { ImpersonateLoggedOnUser(acting.as_raw_handle()) }).unwrap();
-        let result = work();
-        act_as(None);
-        result
-    };
-    (restricted, work)
+    Token(made.and_then(|()| unsafe { owned(restricted) }).unwrap())
+}
+
+/// Does `work` as whom `token` stands for.
+#[cfg(test)]
+pub(crate) fn acting_as<T>(token: &Token, work: impl FnOnce() -> T) -> T {
+    // SAFETY: an open token; it is this thread's until the call below.
+    check(unsafe { ImpersonateLoggedOnUser(token.0.as_raw_handle()) }).unwrap();
+    let done = work();
+    act_as(None);
+    done
 }
 
 #[cfg(test)]
