@@ -121,6 +121,8 @@ fn goes(runtime: Runtime) -> Duration {
 #[test]
 fn a_runtime_that_is_dropped_goes_at_once_and_leaves_nothing() {
     let _watchdog = watchdog(240);
+    // Wine's server closes everything, one handle after another.
+    let limit = Duration::from_secs(if cfg!(windows) { 5 } else { 1 });
     for kind in 0..2 {
         // Up to three times: another program may have had the machine meanwhile.
         let times = (0..3).map(|_| {
@@ -129,12 +131,12 @@ fn a_runtime_that_is_dropped_goes_at_once_and_leaves_nothing() {
         });
         let mut slow = Vec::new();
         for time in times {
-            if time < Duration::from_secs(1) {
+            if time < limit {
                 slow.clear();
                 break;
             }
             slow.push(time);
         }
-        assert!(slow.is_empty(), "never within a second: {slow:?}");
+        assert!(slow.is_empty(), "never within {limit:?}: {slow:?}");
     }
 }

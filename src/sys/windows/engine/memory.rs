@@ -1,36 +1,43 @@
 //! What the system may hold: an `OVERLAPPED` and a buffer, in memory that nobody else can move or free meanwhile.
 
 use std::io;
-use std::mem::ManuallyDrop;
 use std::os::windows::io::OwnedHandle;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use super::super::os::{self, Overlapped, Started};
 use crate::kinds::Part;
 
+/// The sizes of buffers that are used again, in bytes. Of the last there are [`MOST`] at the most.
+const SIZES: [usize; 3] = [SMALL, MODEST, LARGE];
 pub(super) const SMALL: usize = 512;
+pub(super) const MODEST: usize = 4096;
 pub(super) const LARGE: usize = 65536;
 
 /// How many large buffers the process has at the most: 4 MiB of them.
 const MOST: usize = 64;
 
-/// How many that nobody uses are kept.
+/// How many of each size that nobody uses are kept.
 const KEPT: usize = 16;
 
 #[derive(Debug)]
 struct Pool {
-    free: Vec<Buffer>,
-    out: usize,
+    free: [Vec<Buffer>; SIZES.len()],
+    large: usize,
 }
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {
-    free: Vec::new(),
-    out: 0,
+    free: [Vec::new(), Vec::new(), Vec::new()],
+    large: 0,
 });
 
-/// Bytes behind a pointer of its own: unlike a box, it claims no access to them while the system writes there.
+fn pool() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes behind a pointer of its own: unlike a box, it claims no access to them while the system writes there. One of the
+/// pool's sizes goes back to it.
 #[derive(Debug)]
 pub(super) struct Buffer {
     start: NonNull<u8>,
@@ -43,16 +50,30 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    pub(super) fn new(len: usize) -> Buffer {
-        Buffer::from_box(vec![0; len].into())
+    /// Room for `len` bytes or more, of one of the pool's sizes. None: for more than the largest, or of those there are
+    /// enough.
+    pub(super) fn pooled(len: usize) -> Option<Buffer> {
+        let size = SIZES.iter().position(|&size| len <= size)?;
+        let mut pool = pool();
+        let free = pool.free[size].pop();
+        if SIZES[size] == LARGE {
+            if free.is_none() && pool.large == MOST {
+                return None;
+            }
+            pool.large += 1;
+        }
+        drop(pool);
+        Some(free.unwrap_or_else(|| Buffer::new(SIZES[size])))
     }
 
-    pub(super) fn of(bytes: &[u8]) -> Buffer {
-        Buffer::from_box(bytes.into())
+    /// One that is no size of the pool's.
+    pub(super) fn own(len: usize) -> Buffer {
+        let odd = usize::from(SIZES.contains(&len));
+        Buffer::new(len + odd)
     }
 
-    fn from_box(bytes: Box<[u8]>) -> Buffer {
-        let len = bytes.len();
+    fn new(len: usize) -> Buffer {
+        let bytes: Box<[u8]> = vec![0; len].into();
         Buffer {
             start: NonNull::from(Box::leak(bytes)).cast(),
             len,
@@ -87,63 +108,19 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if let Some(size) = SIZES.iter().position(|&size| size == self.len) {
+            let mut pool = pool();
+            if self.len == LARGE {
+                pool.large -= 1;
+            }
+            if pool.free[size].len() < KEPT {
+                let (start, len) = (self.start, self.len);
+                return pool.free[size].push(Buffer { start, len });
+            }
+        }
         let bytes = ptr::slice_from_raw_parts_mut(self.start(), self.len);
-        // SAFETY: from a box, and freed once.
+        // SAFETY: from a box, and freed once: here nobody else has it.
         drop(unsafe { Box::from_raw(bytes) });
-    }
-}
-
-/// A buffer of [`LARGE`] bytes that is the pool's.
-#[derive(Debug)]
-pub(super) struct Pooled(ManuallyDrop<Buffer>);
-
-impl Pooled {
-    /// One, if there is one to be had.
-    pub(super) fn take() -> Option<Pooled> {
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = pool.free.pop();
-        if free.is_none() && pool.out == MOST {
-            return None;
-        }
-        pool.out += 1;
-        drop(pool);
-        let buffer = free.unwrap_or_else(|| Buffer::new(LARGE));
-        Some(Pooled(ManuallyDrop::new(buffer)))
-    }
-}
-
-impl Drop for Pooled {
-    fn drop(&mut self) {
-        // SAFETY: taken out once, here, and not used after.
-        let buffer = unsafe { ManuallyDrop::take(&mut self.0) };
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.out -= 1;
-        if pool.free.len() < KEPT {
-            pool.free.push(buffer);
-        }
-    }
-}
-
-/// One or the other.
-#[derive(Debug)]
-pub(super) enum Memory {
-    Own(Buffer),
-    Pooled(Pooled),
-}
-
-impl Memory {
-    pub(super) fn buffer(&self) -> &Buffer {
-        match self {
-            Memory::Own(buffer) => buffer,
-            Memory::Pooled(pooled) => &pooled.0,
-        }
-    }
-
-    pub(super) fn buffer_mut(&mut self) -> &mut Buffer {
-        match self {
-            Memory::Own(buffer) => buffer,
-            Memory::Pooled(pooled) => &mut pooled.0,
-        }
     }
 }
 
@@ -151,7 +128,7 @@ impl Memory {
 #[derive(Debug)]
 pub(super) struct Operation {
     overlapped: NonNull<Overlapped>,
-    memory: Option<Memory>,
+    memory: Option<Buffer>,
     pending: bool,
 }
 
@@ -175,13 +152,13 @@ impl Operation {
     pub(super) unsafe fn begin(
         &mut self,
         fresh: Overlapped,
-        memory: Memory,
+        memory: Buffer,
         start: impl FnOnce(&Buffer, *mut Overlapped) -> io::Result<Started>,
     ) -> Poll<io::Result<Part>> {
         // SAFETY: the caller's promise: it is nobody else's at the moment.
         unsafe { *self.overlapped.as_ptr() = fresh };
         let memory = self.memory.insert(memory);
-        match start(memory.buffer(), self.overlapped.as_ptr()) {
+        match start(memory, self.overlapped.as_ptr()) {
             Err(error) => Poll::Ready(Err(error)),
             // Pending until its result has been seen to be there.
             Ok(_) => {
@@ -223,16 +200,15 @@ impl Operation {
     pub(super) fn bytes(&self) -> &[u8] {
         match &self.memory {
             // SAFETY: none is pending: the system has let go of it.
-            Some(memory) if !self.pending => unsafe { memory.buffer().bytes() },
+            Some(memory) if !self.pending => unsafe { memory.bytes() },
             _ => &[],
         }
     }
 
-    /// Takes the buffer back, once none is pending.
-    pub(super) fn take_memory(&mut self) -> Option<Memory> {
-        match self.pending {
-            true => None,
-            false => self.memory.take(),
+    /// Gives the buffer back, once none is pending.
+    pub(super) fn emptied(&mut self) {
+        if !self.pending {
+            self.memory = None;
         }
     }
 

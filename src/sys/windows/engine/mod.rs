@@ -6,7 +6,7 @@
 //! stream can be dropped, and a future forgotten, at any moment.
 //!
 //! * [`core`]: the port, the thread, the table;
-//! * [`memory`]: what the system may write to, and the pool of large buffers;
+//! * [`memory`]: what the system may write to, and the pool of buffers;
 //! * [`pipe`]: the system's part of a stream's two directions, for the machines of [`states`];
 //! * [`stream`]: a stream that is polled; [`accepting`]: a listener's instances; [`free`]: waiting for a busy server.
 

@@ -9,12 +9,9 @@ use std::thread;
 use super::super::os::{self, Key, Overlapped, Started};
 use super::super::stream::Stream;
 use super::core::Engine;
-use super::memory::{Buffer, LARGE, Memory, Operation, Pooled, SMALL};
+use super::memory::{Buffer, LARGE, MODEST, Operation, SMALL};
 use super::states::{Sink, Source};
-use crate::kinds::{Part, PipeMode};
-
-/// A write of at most so many bytes gets memory of its own, and no large buffer.
-const MODEST: usize = 4096;
+use crate::kinds::Part;
 
 /// Where the packets of a pipe go.
 #[derive(Clone)]
@@ -41,10 +38,12 @@ impl Bound {
     }
 }
 
-/// An operation that the engine's thread is to begin.
+/// An operation that has not begun: where the engine's thread is to begin it, it may have to wait for that.
 #[derive(Debug)]
 enum Errand {
-    Waits(Memory, usize),
+    None,
+    /// So many bytes, out of or into the buffer.
+    Waits(Buffer, usize),
     Failed(io::Error),
 }
 
@@ -53,8 +52,7 @@ struct Direction {
     pipe: Option<Arc<Stream>>,
     bound: Bound,
     operation: Operation,
-    /// In a box, since few streams ever have one.
-    errand: Option<Box<Errand>>,
+    errand: Errand,
     /// `ReadFile` or `WriteFile`.
     call: Call,
 }
@@ -70,29 +68,31 @@ impl Direction {
             pipe: Some(pipe),
             bound,
             operation: Operation::new(),
-            errand: None,
+            errand: Errand::None,
             call,
         }
     }
 
-    /// Moves `len` bytes, out of or into `memory`.
-    fn start(&mut self, memory: Memory, len: usize) -> Poll<io::Result<Part>> {
+    /// Begins what waits, or has the engine's thread do so.
+    fn start(&mut self) -> Poll<io::Result<Part>> {
         match &self.bound {
-            Bound::Here => self.begin(memory, len),
-            Bound::Elsewhere(elsewhere) => {
-                self.errand = Some(Box::new(Errand::Waits(memory, len)));
-                match elsewhere.engine.post(elsewhere.key) {
-                    Ok(()) => Poll::Pending,
-                    Err(error) => {
-                        self.errand = None;
-                        Poll::Ready(Err(error))
-                    }
+            Bound::Here => self.begin(),
+            Bound::Elsewhere(elsewhere) => match elsewhere.engine.post(elsewhere.key) {
+                Ok(()) => Poll::Pending,
+                Err(error) => {
+                    self.errand = Errand::None;
+                    Poll::Ready(Err(error))
                 }
-            }
+            },
         }
     }
 
-    fn begin(&mut self, memory: Memory, len: usize) -> Poll<io::Result<Part>> {
+    fn begin(&mut self) -> Poll<io::Result<Part>> {
+        let (memory, len) = match std::mem::replace(&mut self.errand, Errand::None) {
+            Errand::Waits(memory, len) => (memory, len),
+            Errand::Failed(error) => return Poll::Ready(Err(error)),
+            Errand::None => return Poll::Ready(Err(ErrorKind::Interrupted.into())),
+        };
         let Some(pipe) = &self.pipe else {
             return Poll::Ready(Err(ErrorKind::Interrupted.into()));
         };
@@ -108,22 +108,19 @@ impl Direction {
 
     /// On the engine's thread.
     fn run_errand(&mut self) {
-        match self.errand.take().map(|errand| *errand) {
-            Some(Errand::Waits(memory, len)) => {
-                if let Poll::Ready(Err(error)) = self.begin(memory, len) {
-                    self.errand = Some(Box::new(Errand::Failed(error)));
-                }
+        if matches!(self.errand, Errand::Waits(..)) {
+            if let Poll::Ready(Err(error)) = self.begin() {
+                self.errand = Errand::Failed(error);
             }
-            other => self.errand = other.map(Box::new),
         }
     }
 
     fn look(&mut self) -> Poll<io::Result<Part>> {
-        match self.errand.take().map(|errand| *errand) {
-            None => self.operation.look(),
-            Some(Errand::Failed(error)) => Poll::Ready(Err(error)),
+        match std::mem::replace(&mut self.errand, Errand::None) {
+            Errand::None => self.operation.look(),
+            Errand::Failed(error) => Poll::Ready(Err(error)),
             waits => {
-                self.errand = waits.map(Box::new);
+                self.errand = waits;
                 Poll::Pending
             }
         }
@@ -133,8 +130,8 @@ impl Direction {
         if let Some(pipe) = &self.pipe {
             self.operation.cancel(pipe.handle());
         }
-        if let Some(Errand::Waits(..)) = self.errand.as_deref() {
-            self.errand = Some(Box::new(Errand::Failed(ErrorKind::Interrupted.into())));
+        if matches!(self.errand, Errand::Waits(..)) {
+            self.errand = Errand::Failed(ErrorKind::Interrupted.into());
         }
     }
 
@@ -147,14 +144,12 @@ impl Direction {
 
 pub(super) struct PipeSource {
     direction: Direction,
-    mode: PipeMode,
 }
 
 impl PipeSource {
-    pub(super) fn new(pipe: Arc<Stream>, bound: Bound, mode: PipeMode) -> PipeSource {
+    pub(super) fn new(pipe: Arc<Stream>, bound: Bound) -> PipeSource {
         PipeSource {
             direction: Direction::new(pipe, bound, os::read),
-            mode,
         }
     }
 
@@ -167,13 +162,12 @@ impl PipeSource {
 impl Source for PipeSource {
     const SMALL: usize = SMALL;
 
-    fn start(&mut self, large: bool) -> Poll<io::Result<Part>> {
-        let memory = match large.then(Pooled::take).flatten() {
-            Some(pooled) => Memory::Pooled(pooled),
-            None => Memory::Own(Buffer::new(SMALL)),
-        };
-        let len = memory.buffer().len();
-        self.direction.start(memory, len)
+    fn start(&mut self, want: usize) -> Poll<io::Result<Part>> {
+        let memory = Buffer::pooled(want.min(LARGE)).or_else(|| Buffer::pooled(MODEST));
+        let memory = memory.unwrap_or_else(|| Buffer::own(MODEST));
+        let len = want.min(memory.len());
+        self.direction.errand = Errand::Waits(memory, len);
+        self.direction.start()
     }
 
     fn look(&mut self) -> Poll<io::Result<Part>> {
@@ -192,17 +186,7 @@ impl Source for PipeSource {
     }
 
     fn emptied(&mut self) {
-        // Kept for the next read, it would be most of what an idle end costs.
-        drop(self.direction.operation.take_memory());
-    }
-
-    fn available(&mut self) -> usize {
-        let peek = self
-            .direction
-            .pipe
-            .as_ref()
-            .map(|pipe| os::peek(pipe.handle(), self.mode));
-        peek.and_then(Result::ok).map_or(0, |peek| peek.available)
+        self.direction.operation.emptied();
     }
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<Part>> {
@@ -246,16 +230,12 @@ impl Source for PipeSource {
 
 pub(super) struct PipeSink {
     direction: Direction,
-    taken: Option<Memory>,
-    len: usize,
 }
 
 impl PipeSink {
     pub(super) fn new(pipe: Arc<Stream>, bound: Bound) -> PipeSink {
         PipeSink {
             direction: Direction::new(pipe, bound, write),
-            taken: None,
-            len: 0,
         }
     }
 
@@ -267,7 +247,7 @@ impl PipeSink {
     fn written(&mut self, outcome: Poll<io::Result<Part>>) -> Poll<io::Result<usize>> {
         if outcome.is_ready() {
             // Nothing is kept of what is out.
-            drop(self.direction.operation.take_memory());
+            self.direction.operation.emptied();
         }
         outcome.map(|written| written.map(|part| part.len))
     }
@@ -277,33 +257,26 @@ impl Sink for PipeSink {
     const AHEAD: usize = LARGE;
 
     fn take(&mut self, bytes: &[u8], whole: bool) -> usize {
-        let large = || Pooled::take().map(Memory::Pooled);
-        let (len, memory) = match bytes.len() {
-            modest @ ..=MODEST => (modest, None),
-            len @ ..=LARGE => (len, large()),
-            longer => (longer, None),
-        };
-        let (len, memory) = match memory {
-            Some(mut memory) => {
-                // SAFETY: nobody else has it yet.
-                unsafe { memory.buffer_mut().fill(&bytes[..len]) };
-                (len, memory)
-            }
-            // The pool is empty: a piece of a stream can do with less.
+        let (len, mut memory) = match Buffer::pooled(bytes.len()) {
+            Some(memory) => (bytes.len(), memory),
+            // A piece of a stream can do with less.
             None => {
-                let len = if whole { len } else { len.min(MODEST) };
-                (len, Memory::Own(Buffer::of(&bytes[..len])))
+                let len = if whole {
+                    bytes.len()
+                } else {
+                    bytes.len().min(MODEST)
+                };
+                (len, Buffer::pooled(len).unwrap_or_else(|| Buffer::own(len)))
             }
         };
-        (self.taken, self.len) = (Some(memory), len);
+        // SAFETY: nobody else has it yet.
+        unsafe { memory.fill(&bytes[..len]) };
+        self.direction.errand = Errand::Waits(memory, len);
         len
     }
 
     fn start(&mut self) -> Poll<io::Result<usize>> {
-        let Some(memory) = self.taken.take() else {
-            return Poll::Ready(Ok(0));
-        };
-        let started = self.direction.start(memory, self.len);
+        let started = self.direction.start();
         self.written(started)
     }
 

@@ -36,7 +36,8 @@ struct Inner {
     elsewhere: bool,
     reading: Mutex<Reading<PipeSource>>,
     writing: Mutex<Writing<PipeSink>>,
-    draining: Mutex<Draining>,
+    /// Few ever need it.
+    draining: OnceLock<Box<Mutex<Draining>>>,
     closed: AtomicBool,
     #[cfg(test)]
     hints: AtomicUsize,
@@ -136,7 +137,7 @@ impl AsyncStream {
         let mode = stream.mode();
         let reads_ahead = stream.reads_ahead();
         let pipe = Arc::new(stream);
-        let source = PipeSource::new(pipe.clone(), bound.clone(), mode);
+        let source = PipeSource::new(pipe.clone(), bound.clone());
         let mut reading = Reading::new(source, mode);
         reading.put_ahead(pipe.take_kept());
         let inner = Arc::new(Inner {
@@ -147,7 +148,7 @@ impl AsyncStream {
             elsewhere,
             reading: Mutex::new(reading),
             writing: Mutex::new(Writing::new(PipeSink::new(pipe.clone(), bound))),
-            draining: Mutex::default(),
+            draining: OnceLock::new(),
             closed: AtomicBool::new(false),
             #[cfg(test)]
             hints: AtomicUsize::new(0),
@@ -338,16 +339,20 @@ impl AsyncStream {
             Poll::Ready(Ok(())) => {}
             waits => return waits,
         }
-        let mut draining = lock(&self.inner.draining);
+        let mut draining = lock(self.inner.draining.get_or_init(Box::default));
         if draining.flush.is_none() {
             if self.stream().is_drained() {
                 return Poll::Ready(Ok(()));
             }
             let inner = Arc::downgrade(&self.inner);
             let tell = move || {
-                if let Some(inner) = inner.upgrade() {
+                if let Some(draining) = inner
+                    .upgrade()
+                    .as_ref()
+                    .and_then(|inner| inner.draining.get())
+                {
                     let mut woken = Woken::default();
-                    lock(&inner.draining).waiting.wake_all(&mut woken);
+                    lock(draining).waiting.wake_all(&mut woken);
                     woken.wake();
                 }
             };
@@ -398,7 +403,10 @@ impl AsyncStream {
     pub(crate) fn forget(&self, who: Who) {
         lock(&self.inner.reading).forget(who);
         lock(&self.inner.writing).forget(who);
-        let mut draining = lock(&self.inner.draining);
+        let Some(draining) = self.inner.draining.get() else {
+            return;
+        };
+        let mut draining = lock(draining);
         draining.waiting.remove(who);
         if draining.waiting.is_empty() && draining.flush.is_some() {
             let flush = draining.flush.take();
@@ -445,7 +453,9 @@ fn ready<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
 impl Drop for AsyncStream {
     fn drop(&mut self) {
         let inner = &self.inner;
-        lock(&inner.draining).flush = None;
+        if let Some(draining) = inner.draining.get() {
+            lock(draining).flush = None;
+        }
         lock(&inner.reading).close();
         lock(&inner.writing).close();
         inner.closed.store(true, Ordering::SeqCst);

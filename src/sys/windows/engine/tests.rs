@@ -130,22 +130,29 @@ fn words_go_back_and_forth() {
 
 #[test]
 fn a_round_trip_takes_one_call_to_write_and_one_to_read() {
-    let (client, mut server) = pair("calls", &ListenOptions::new());
-    let mut word = [0; 64];
-    let before = COUNT.get();
-    const ROUNDS: usize = 100;
-    block_on(async {
-        for _ in 0..ROUNDS {
-            write_all(&client, &word).await.unwrap();
-            // Here already, so that it has to be waited for never.
-            let calls = COUNT.get();
-            server.read_exact(&mut word).unwrap();
-            server.write_all(&word).unwrap();
-            COUNT.set(calls);
-            read_exact(&client, &mut word).await.unwrap();
-        }
-    });
-    assert_eq!(COUNT.get() - before, 2 * ROUNDS);
+    // Reads grow with what comes, in two steps at the most: a word, an HTTP request, a large piece.
+    for len in [64, 1200, 60_000] {
+        let (client, mut server) = pair("calls", &ListenOptions::new());
+        let mut word = vec![0; len];
+        const ROUNDS: usize = 100;
+        let mut calls = 0;
+        block_on(async {
+            for round in 0..ROUNDS {
+                let before = COUNT.get();
+                write_all(&client, &word).await.unwrap();
+                let wrote = COUNT.get();
+                // Here already, so that it has to be waited for never.
+                server.read_exact(&mut word).unwrap();
+                server.write_all(&word).unwrap();
+                COUNT.set(wrote);
+                read_exact(&client, &mut word).await.unwrap();
+                if round > 2 {
+                    calls += COUNT.get() - before;
+                }
+            }
+        });
+        assert_eq!(calls, 2 * (ROUNDS - 3), "{len} bytes");
+    }
 }
 
 #[test]

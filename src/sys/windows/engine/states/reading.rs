@@ -8,8 +8,11 @@ use super::system::Source;
 use super::wakers::{Wakers, Who, Woken};
 use crate::kinds::{Part, PipeMode};
 
-/// After a large piece, how many small ones in a row make reads small again.
+/// How many reads in a row have to bring little before the next ones ask for less.
 const PATIENCE: u8 = 8;
+
+/// By what factor they then ask for less, or for more.
+const STEP: usize = 8;
 
 /// How much, and how many messages, are read ahead while a write waits for a peer that has to write first.
 const AHEAD: usize = 4096;
@@ -20,9 +23,12 @@ pub(crate) struct Reading<S> {
     source: S,
     mode: PipeMode,
     state: State,
-    behind: Behind,
-    /// For how many pieces a large read is worth its memory.
-    large: u8,
+    /// The rest of a message is next.
+    rest: bool,
+    /// How much the next read is to take at the most.
+    want: usize,
+    /// How many more that bring little are borne.
+    patience: u8,
     /// What was read ahead, and comes first.
     ahead: VecDeque<(Vec<u8>, bool)>,
     ahead_len: usize,
@@ -65,24 +71,15 @@ impl From<Failed> for io::Error {
     }
 }
 
-/// What is known of what follows the last read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behind {
-    Nothing,
-    /// It was filled to the brim: there may be more.
-    Perhaps,
-    /// The rest of a message.
-    Rest,
-}
-
 impl<S: Source> Reading<S> {
     pub(crate) fn new(source: S, mode: PipeMode) -> Reading<S> {
         Reading {
             source,
             mode,
             state: State::Idle,
-            behind: Behind::Nothing,
-            large: 0,
+            rest: false,
+            want: S::SMALL,
+            patience: PATIENCE,
             ahead: VecDeque::new(),
             ahead_len: 0,
             waiting: Wakers::default(),
@@ -123,7 +120,7 @@ impl<S: Source> Reading<S> {
                 }
                 State::Pending => {}
             }
-            if self.advance(woken).is_pending() {
+            if self.advance(buffer.len(), woken).is_pending() {
                 return self.wait(waiter);
             }
         }
@@ -138,13 +135,13 @@ impl<S: Source> Reading<S> {
         loop {
             let there = match self.state {
                 State::Brought(..) | State::Failed(_) => true,
-                State::Idle => !self.ahead.is_empty() || self.is_more_there(),
+                State::Idle => !self.ahead.is_empty() || self.rest,
                 State::Pending => !self.ahead.is_empty(),
             };
             if there {
                 return Poll::Ready(());
             }
-            if self.advance(woken).is_pending() {
+            if self.advance(usize::MAX, woken).is_pending() {
                 return self.wait(waiter);
             }
         }
@@ -179,7 +176,7 @@ impl<S: Source> Reading<S> {
     pub(crate) fn completed(&mut self, woken: &mut Woken) {
         if matches!(self.state, State::Pending) {
             // An idle direction has nobody waiting: those who did are told.
-            let _ = self.advance(woken);
+            let _ = self.advance(usize::MAX, woken);
         }
     }
 
@@ -198,7 +195,7 @@ impl<S: Source> Reading<S> {
                 self.source.emptied();
             }
             let done = matches!(self.state, State::Failed(_));
-            if done || self.advance(woken).is_pending() {
+            if done || self.advance(usize::MAX, woken).is_pending() {
                 return;
             }
         }
@@ -263,10 +260,15 @@ impl<S: Source> Reading<S> {
         Poll::Pending
     }
 
-    /// Begins a read, or looks how far it has come; ready once there is a piece or an error.
-    fn advance(&mut self, woken: &mut Woken) -> Poll<()> {
+    /// Begins a read for one who has `room` for so much, or looks how far it has come; ready once there is a piece or an
+    /// error.
+    fn advance(&mut self, room: usize, woken: &mut Woken) -> Poll<()> {
         let read = match self.state {
-            State::Idle => self.source.start(self.large > 0),
+            // What is not asked for stays in the pipe, where its writer knows of it, but for what a small read takes.
+            State::Idle if self.want > S::SMALL && self.mode == PipeMode::Byte => {
+                self.source.start(self.want.min(room))
+            }
+            State::Idle => self.source.start(self.want),
             State::Pending => self.source.look(),
             State::Brought(..) | State::Failed(_) => return Poll::Ready(()),
         };
@@ -283,16 +285,8 @@ impl<S: Source> Reading<S> {
         }
         match read {
             Ok(part) => {
-                self.behind = match self.mode {
-                    PipeMode::Message if !part.complete => Behind::Rest,
-                    PipeMode::Byte if part.len == self.source.room().len() => Behind::Perhaps,
-                    _ => Behind::Nothing,
-                };
-                if part.len > S::SMALL {
-                    self.large = PATIENCE;
-                } else if self.behind == Behind::Nothing {
-                    self.large = self.large.saturating_sub(1);
-                }
+                self.rest = !part.complete;
+                self.size_next(part);
                 self.state = State::Brought(0, part);
             }
             Err(error) => {
@@ -356,27 +350,28 @@ impl<S: Source> Reading<S> {
         }
     }
 
-    fn is_more_there(&mut self) -> bool {
-        if self.behind == Behind::Perhaps && self.source.available() == 0 {
-            self.behind = Behind::Nothing;
+    /// A read waits in memory that it keeps, and what does not fit takes another call: so the next one is for as much as has
+    /// been coming.
+    fn size_next(&mut self, brought: Part) {
+        if brought.len >= self.want || !brought.complete {
+            (self.want, self.patience) = (self.want.saturating_mul(STEP), PATIENCE);
+        } else if brought.len >= self.want / STEP {
+            self.patience = PATIENCE;
+        } else if self.want > S::SMALL {
+            self.patience = self.patience.saturating_sub(1);
+            if self.patience == 0 {
+                (self.want, self.patience) = (S::SMALL.max(self.want / STEP), PATIENCE);
+            }
         }
-        self.behind != Behind::Nothing
     }
 
-    /// Reads what is known to be there straight into `buffer`. None: nothing is known to be.
+    /// Reads the rest of a message, which is there, straight into `buffer`. None: there is none.
     fn read_on(&mut self, buffer: &mut [u8]) -> Option<io::Result<Part>> {
-        if buffer.is_empty() || !self.is_more_there() {
+        if buffer.is_empty() || !self.rest {
             return None;
         }
         let read = self.source.read_now(buffer).transpose();
-        self.behind = match (self.mode, &read) {
-            (PipeMode::Byte, Some(Ok(part))) if part.len == buffer.len() => Behind::Perhaps,
-            (PipeMode::Message, Some(Ok(part))) if !part.complete => Behind::Rest,
-            _ => Behind::Nothing,
-        };
-        if matches!(&read, Some(Ok(part)) if part.len > 8 * S::SMALL) {
-            self.large = PATIENCE;
-        }
+        self.rest = matches!(&read, Some(Ok(part)) if !part.complete);
         read
     }
 }

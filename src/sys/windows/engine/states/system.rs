@@ -10,8 +10,8 @@ pub(crate) trait Source {
     /// What a small read takes, in bytes. It waits in the system for as long as the pipe is idle.
     const SMALL: usize;
 
-    /// Begins a read into memory of its own: a large piece of it if that is asked for and there is one, else a small one.
-    fn start(&mut self, large: bool) -> Poll<io::Result<Part>>;
+    /// Begins a read into memory of its own, of `want` bytes at the most: of fewer where there is no memory for so many.
+    fn start(&mut self, want: usize) -> Poll<io::Result<Part>>;
 
     /// How far it has come. `Interrupted`: somebody else has cancelled it, and it has had no effect.
     fn look(&mut self) -> Poll<io::Result<Part>>;
@@ -21,9 +21,6 @@ pub(crate) trait Source {
 
     /// All that was brought has been taken.
     fn emptied(&mut self);
-
-    /// How much can be read at once.
-    fn available(&mut self) -> usize;
 
     /// Reads what is known to be there, straight into `buffer`; None if somebody else has taken it.
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<Part>>;

@@ -25,7 +25,13 @@ impl Wakers {
     pub(crate) fn add(&mut self, who: Who, waker: &Waker) {
         match self.0.iter_mut().find(|(other, _)| *other == who) {
             Some((_, known)) => known.clone_from(waker),
-            None => self.0.push((who, waker.clone())),
+            None => {
+                // One as a rule, and a thousand streams may wait: Vec would begin with room for four.
+                if self.0.capacity() == 0 {
+                    self.0.reserve_exact(1);
+                }
+                self.0.push((who, waker.clone()));
+            }
         }
     }
 

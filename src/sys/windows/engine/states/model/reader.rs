@@ -103,11 +103,11 @@ impl Reader {
 impl Source for Reader {
     const SMALL: usize = 2;
 
-    fn start(&mut self, large: bool) -> Poll<io::Result<Part>> {
+    fn start(&mut self, want: usize) -> Poll<io::Result<Part>> {
         assert!(self.open, "a read on a handle that is closed");
         assert_eq!(self.op, Op::None, "a second read");
         assert!(!self.taken, "memory that is still in use");
-        self.memory = vec![0; if large { 5 } else { 2 }];
+        self.memory = vec![0; want.min(5)];
         self.taken = true;
         self.op = Op::Pending;
         if self.there() {
@@ -140,10 +140,6 @@ impl Source for Reader {
     fn emptied(&mut self) {
         assert_ne!(self.op, Op::Pending, "the system's memory");
         self.taken = false;
-    }
-
-    fn available(&mut self) -> usize {
-        self.pipe.iter().map(Vec::len).sum()
     }
 
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<Part>> {
