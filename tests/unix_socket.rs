@@ -250,12 +250,10 @@ mod strangers {
         assert_eq!(server.peek().unwrap_err().kind(), ErrorKind::InvalidData);
         let error = server.recv(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
-        // Nor with data behind it, when the peer has gone.
+        // Nor with data behind it, when the peer has gone: so the kernel tells of an end that it saw too early.
         rustix::net::send(&client, &[], SendFlags::empty()).unwrap();
         send(&client, 3, b"abc");
         drop(client);
-        let error = server.recv(&mut Vec::new()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
         let mut message = Vec::new();
         assert_eq!(server.recv(&mut message).unwrap(), Some(3));
         assert_eq!(server.recv(&mut message).unwrap(), None);

@@ -149,19 +149,25 @@ impl Packets {
                 }
                 Err(Errno::AGAIN | Errno::INTR) => return Poll::Pending,
                 Err(error) => Err(error.into()),
-                Ok(received) if received.length == 0 => Err(self.end(socket)),
+                Ok(received) if received.length == 0 => match self.end(socket) {
+                    Some(end) => Err(end),
+                    None => continue,
+                },
                 Ok(received) => Ok(received),
             });
         }
     }
 
-    /// What an empty packet means: npipe sends none, so it is the end, unless the peer is there still or data comes after it.
-    fn end(&self, socket: &OwnedFd) -> io::Error {
+    /// What an empty packet means: npipe sends none, so it is the end, unless the peer is there still. None: it is not the
+    /// end yet. (The kernel looks for packets first, and then whether the peer has ended. What the peer sends and ends with
+    /// in between is there, and an end is told all the same.)
+    fn end(&self, socket: &OwnedFd) -> Option<io::Error> {
         match (os::has_hung_up(socket), os::readable(socket)) {
-            (Ok(true), Ok(0)) if self.reset => io::ErrorKind::ConnectionReset.into(),
-            (Ok(true), Ok(0)) => io::ErrorKind::BrokenPipe.into(),
-            (Err(error), _) | (_, Err(error)) => error,
-            _ => broken("an empty packet came"),
+            (Ok(true), Ok(0)) if self.reset => Some(io::ErrorKind::ConnectionReset.into()),
+            (Ok(true), Ok(0)) => Some(io::ErrorKind::BrokenPipe.into()),
+            (Ok(true), Ok(_)) => None,
+            (Ok(false), Ok(_)) => Some(broken("an empty packet came")),
+            (Err(error), _) | (_, Err(error)) => Some(error),
         }
     }
 
@@ -231,7 +237,13 @@ impl Packets {
             }),
             Err(error) => Err(error.into()),
             Ok(0) => match self.end(socket) {
-                end if end.kind() == io::ErrorKind::InvalidData => Err(end),
+                // The next read takes what is there.
+                None => Ok(Peek {
+                    available: 0,
+                    message: left(self.left),
+                    ended: false,
+                }),
+                Some(end) if end.kind() == io::ErrorKind::InvalidData => Err(end),
                 _ => Ok(Peek {
                     available: 0,
                     message: left(self.left),
