@@ -666,8 +666,10 @@ fn whoever_starts_it_learns_that_it_listens() {
 fn in_the_background_it_goes_on_when_who_started_it_has_ended() {
     let _watchdog = watchdog();
     let (front, behind) = (name("detached"), name("behind-detached"));
-    let served = server(&behind, 1, |stream| {
+    let (came, has_come) = std::sync::mpsc::channel();
+    let served = server(&behind, 1, move |stream| {
         (&stream).read_exact(&mut [0; 1]).unwrap();
+        came.send(()).unwrap();
         // As long as its client is there.
         (&stream).read(&mut [0; 1]).unwrap_or(0)
     });
@@ -683,6 +685,7 @@ fn in_the_background_it_goes_on_when_who_started_it_has_ended() {
     assert!(detach().status.success());
     let client = PipeStream::connect(&front).unwrap();
     (&client).write_all(b"x").unwrap();
+    has_come.recv().unwrap();
     // Another cannot have its name, and says so.
     let taken = detach();
     assert_eq!(taken.status.code(), Some(6), "{taken:?}");
