@@ -569,12 +569,16 @@ fn an_error_of_the_system_is_said_without_being_asked_for() {
         let _ = std::io::Read::read_to_end(&mut &client, &mut back);
         assert!(back.len() < 1_000_000);
         server.wait_said("client 1: ");
-        // The one that is traced: its tracer would let it run on.
+        // The one that is traced: its tracer would let it run on. More than once, for what is made to fail may be the call
+        // by which its signal handler tells of the signal.
         let id = client.peer_pid().unwrap();
         drop(client);
         feeding.join().unwrap();
         let killed = std::process::Command::new("sh")
-            .args(["-c", &format!("kill {id}")])
+            .args([
+                "-c",
+                &format!("while kill {id} 2>/dev/null; do sleep 0.1; done"),
+            ])
             .status();
         assert!(killed.unwrap().success());
         server.wait();
