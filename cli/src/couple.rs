@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crate::end::{End, HalfClose};
 use crate::failure::{self, Failure};
 use crate::options::Ways;
+use crate::say;
 use crate::threads::STACK;
 
 /// How long an end that has been told of the end may take to close by itself.
@@ -100,6 +101,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Says how it went with client `number`: what failed, and how much there was of each way, by its name.
+    pub fn tell(&self, number: impl std::fmt::Display, up: &str, down: &str) {
+        for failure in [&self.up.failure, &self.down.failure].into_iter().flatten() {
+            failure.tell_of(format_args!("client {number}"));
+        }
+        say::detail(format_args!(
+            "client {number} is done: {} bytes {up}, {} {down}",
+            self.up.bytes, self.down.bytes
+        ));
+    }
+
     /// The one thing to say of a connection that was this run's only one.
     pub fn into_result(self) -> failure::Result {
         match self.down.failure.or(self.up.failure) {

@@ -2,18 +2,21 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use npipe::{PipeMode, PipeStream};
 
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::mux::channel::Channel;
 use crate::options::Framing;
 use crate::program::Running;
 use crate::stdin::{self, BUFFER, Feed};
 use crate::stdout::Output;
 use crate::tcp;
+use crate::threads::STACK;
 
 /// What is read at once at first.
 const LEAST: usize = 4 * 1024;
@@ -47,6 +50,36 @@ pub enum HalfClose {
 }
 
 impl End {
+    /// What comes, on a thread of its own, `ahead` pieces of it at the most: not everything that can be read from has a limit
+    /// for it.
+    pub fn parts(
+        self: &Arc<End>,
+        messages: bool,
+        ahead: usize,
+    ) -> failure::Result<Receiver<io::Result<Vec<u8>>>> {
+        let (give, parts) = mpsc::sync_channel(ahead);
+        let end = self.clone();
+        let read = move || {
+            let mut buffer = Vec::new();
+            loop {
+                let part = match end.read(messages, &mut buffer) {
+                    Ok(None) => return,
+                    Ok(Some(length)) => Ok(buffer[..length].to_vec()),
+                    Err(error) => Err(error),
+                };
+                let failed = part.is_err();
+                if give.send(part).is_err() || failed {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new()
+            .stack_size(STACK)
+            .spawn(read)
+            .map_err(|e| Failure::io("start a thread", &e))?;
+        Ok(parts)
+    }
+
     pub fn stdio(framing: Option<Framing>) -> failure::Result<End> {
         End::own(None, framing)
     }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::address::{Address, Errand};
-use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::options::{Carry, Dial, Patience, Ways};
 use crate::stdin;
@@ -83,7 +82,7 @@ impl Ask {
             (None, None) => Whole::Mark(b"\n".to_vec()),
         };
         // Before it is asked: two sides that both write first would wait for each other.
-        let parts = read(far.clone(), messages)?;
+        let parts = far.parts(messages, 1)?;
         let name = far.name();
         let limit = self.dial.timeout.and_then(|time| time.0);
         let until = limit.and_then(|time| Instant::now().checked_add(time));
@@ -145,30 +144,6 @@ impl Ask {
         }
         Ok(request)
     }
-}
-
-/// What comes, on a thread of its own: not everything that can be read from has a limit for it.
-fn read(far: Arc<End>, messages: bool) -> failure::Result<Receiver<io::Result<Vec<u8>>>> {
-    let (give, parts) = mpsc::sync_channel(1);
-    let read = move || {
-        let mut buffer = Vec::new();
-        loop {
-            let part = match far.read(messages, &mut buffer) {
-                Ok(None) => return,
-                Ok(Some(length)) => Ok(buffer[..length].to_vec()),
-                Err(error) => Err(error),
-            };
-            let failed = part.is_err();
-            if give.send(part).is_err() || failed {
-                return;
-            }
-        }
-    };
-    thread::Builder::new()
-        .stack_size(STACK)
-        .spawn(read)
-        .map_err(|e| Failure::io("start a thread", &e))?;
-    Ok(parts)
 }
 
 struct Answer {

@@ -147,18 +147,7 @@ fn run_program(program: &Program, grace: Option<Duration>, client: End, number: 
         couple(client, End::Program(running), Terms::default(), None)
     };
     match run() {
-        Ok(outcome) => {
-            for failure in [&outcome.up.failure, &outcome.down.failure]
-                .into_iter()
-                .flatten()
-            {
-                failure.tell_of(format_args!("client {number}"));
-            }
-            say::detail(format_args!(
-                "client {number} is done: {} bytes to the program, {} from it",
-                outcome.up.bytes, outcome.down.bytes
-            ));
-        }
+        Ok(outcome) => outcome.tell(number, "to the program", "from it"),
         Err(failure) => {
             failure.report();
         }

@@ -247,18 +247,7 @@ impl Copier {
             self.copy(near, far, number)
         };
         match run() {
-            Ok(outcome) => {
-                for failure in [&outcome.up.failure, &outcome.down.failure]
-                    .into_iter()
-                    .flatten()
-                {
-                    failure.tell_of(format_args!("client {number}"));
-                }
-                say::detail(format_args!(
-                    "client {number} is done: {} bytes there, {} back",
-                    outcome.up.bytes, outcome.down.bytes
-                ));
-            }
+            Ok(outcome) => outcome.tell(number, "there", "back"),
             Err(failure) if failure.line().is_empty() => {
                 say::detail(format_args!(
                     "client {number} has left, and is dialled for no more"

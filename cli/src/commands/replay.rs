@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,6 @@ use crate::end::End;
 use crate::failure::{self, Failure};
 use crate::options::{Carry, Dial, Patience, Serve, Ways};
 use crate::say;
-use crate::threads::STACK;
 
 const EXAMPLES: &str = r"Examples:
   npipe tap front mypipe --record traffic.jsonl    first
@@ -220,26 +219,7 @@ impl Player {
     fn start(end: End, ours: Way, name: String) -> failure::Result<Player> {
         let end = Arc::new(end);
         let messages = end.has_messages();
-        let (give, parts) = mpsc::sync_channel(16);
-        let from = end.clone();
-        let read = move || {
-            let mut buffer = Vec::new();
-            loop {
-                let part = match from.read(messages, &mut buffer) {
-                    Ok(None) => return,
-                    Ok(Some(length)) => Ok(buffer[..length].to_vec()),
-                    Err(error) => Err(error),
-                };
-                let failed = part.is_err();
-                if give.send(part).is_err() || failed {
-                    return;
-                }
-            }
-        };
-        thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(read)
-            .map_err(|e| Failure::io("start a thread", &e))?;
+        let parts = end.parts(messages, 16)?;
         Ok(Player {
             end,
             ours,

@@ -7,7 +7,7 @@ use crate::harness::*;
 const COLUMNS: usize = 80;
 const LINES: usize = 40;
 
-const COMMANDS: &[&str] = &[
+pub const COMMANDS: &[&str] = &[
     "",
     "demo",
     "connect",

@@ -60,24 +60,7 @@ fn each_page_of_the_manual_has_every_section() {
     for part in ["COMMANDS", "npipe\\-relay", "6  the name is taken"] {
         assert!(whole.text().contains(part), "the manual lacks {part}");
     }
-    for command in [
-        "",
-        "demo",
-        "connect",
-        "ask",
-        "listen",
-        "relay",
-        "mux",
-        "tap",
-        "replay",
-        "list",
-        "info",
-        "doctor",
-        "bench",
-        "completions",
-        "man",
-        "help",
-    ] {
+    for &command in crate::help::COMMANDS {
         let args: Vec<_> = ["man", command]
             .into_iter()
             .filter(|word| !word.is_empty())
