@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use unix as system;
 use windows as system;
 
 use crate::failure::{self, Failure};
+use crate::say;
 use crate::threads::STACK;
 
 /// A program and its arguments.
@@ -196,6 +197,29 @@ fn ends_within(process: &system::Process, time: Duration) -> bool {
         thread::sleep(LOOK);
     }
     true
+}
+
+/// What is the same on both systems.
+impl system::Process {
+    fn child(&self) -> MutexGuard<'_, Child> {
+        lock(&self.child)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child().id()
+    }
+
+    pub fn has_ended(&self) -> bool {
+        !matches!(self.child().try_wait(), Ok(None))
+    }
+
+    /// Says how it has ended.
+    pub fn tell_end(&self) {
+        let mut child = self.child();
+        if let Ok(Some(status)) = child.try_wait() {
+            say::detail(format_args!("process {} has ended: {status}", child.id()));
+        }
+    }
 }
 
 impl Drop for Running {

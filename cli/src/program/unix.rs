@@ -5,15 +5,13 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::say;
 
 /// How often one looks whether it has ended, where the system has no event for it.
 const LOOK: Timespec = Timespec {
@@ -45,7 +43,7 @@ struct Seen {
 
 #[derive(Debug)]
 pub struct Process {
-    child: Mutex<Child>,
+    pub(super) child: Mutex<Child>,
     /// Can be read once it has ended. None: an older kernel.
     #[cfg(target_os = "linux")]
     end: Option<OwnedFd>,
@@ -77,26 +75,6 @@ impl Process {
     #[cfg(not(target_os = "linux"))]
     fn end(&self) -> Option<BorrowedFd<'_>> {
         None
-    }
-
-    fn child(&self) -> MutexGuard<'_, Child> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child().id()
-    }
-
-    pub fn has_ended(&self) -> bool {
-        !matches!(self.child().try_wait(), Ok(None))
-    }
-
-    /// Says how it has ended.
-    pub fn tell_end(&self) {
-        let mut child = self.child();
-        if let Ok(Some(status)) = child.try_wait() {
-            say::detail(format_args!("process {} has ended: {status}", child.id()));
-        }
     }
 
     /// Whether it could be asked.

@@ -6,13 +6,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::windows::io::AsRawHandle;
 use std::process::{Child, ChildStdin, Command};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use npipe::{Direction, ListenOptions, PipeStream};
 use win32job::{ExtendedLimitInfo, Job};
-
-use crate::say;
 
 /// How often one looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(200);
@@ -52,31 +50,11 @@ pub fn start(mut command: Command) -> io::Result<(Process, Option<Input>, Option
 
 #[derive(Debug)]
 pub struct Process {
-    child: Mutex<Child>,
+    pub(super) child: Mutex<Child>,
     job: Mutex<Option<Job>>,
 }
 
 impl Process {
-    fn child(&self) -> MutexGuard<'_, Child> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child().id()
-    }
-
-    pub fn has_ended(&self) -> bool {
-        !matches!(self.child().try_wait(), Ok(None))
-    }
-
-    /// Says how it has ended.
-    pub fn tell_end(&self) {
-        let mut child = self.child();
-        if let Ok(Some(status)) = child.try_wait() {
-            say::detail(format_args!("process {} has ended: {status}", child.id()));
-        }
-    }
-
     /// There is no such thing for a program without a window.
     pub fn ask_to_end(&self) -> bool {
         false
