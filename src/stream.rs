@@ -47,6 +47,8 @@ pub struct PipeStream {
 
 #[cfg(feature = "tokio")]
 pub(crate) use gather::{Buffers, gathered};
+#[cfg(all(windows, feature = "tokio"))]
+pub(crate) use peer::as_client;
 #[cfg(feature = "tokio")]
 pub(crate) use receiving::{Received, Receiving};
 #[cfg(feature = "tokio")]

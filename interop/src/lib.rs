@@ -8,6 +8,11 @@
 #[allow(dead_code)] // build.rs uses the other half
 mod find;
 mod stack;
+#[cfg(target_os = "linux")]
+mod strace;
+
+#[cfg(target_os = "linux")]
+pub use strace::system_calls;
 
 pub use stack::{Stack, curl, mpv, neovim, ssh_agent};
 

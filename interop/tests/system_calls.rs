@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use npipe::{ListenOptions, PipeListener, PipeStream};
+use npipe_interop::system_calls;
 
 const ROLE: &str = "NPIPE_TEST_ROLE";
 const ROUNDS: u64 = 1000;
@@ -132,22 +132,8 @@ struct Counts {
 
 impl Counts {
     fn of(role: &str) -> Counts {
-        let counted = Command::new("strace")
-            .args(["-f", "-c", "-U", "calls,name", "-o", "/dev/stdout", "--"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "role", "--include-ignored", "--quiet"])
-            .env(ROLE, role)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(counted.status.success(), "{counted:?}");
-        let text = String::from_utf8(counted.stdout).unwrap();
-        let calls = text.lines().filter_map(|line| {
-            let (calls, name) = line.trim().split_once(char::is_whitespace)?;
-            Some((name.trim().to_owned(), calls.parse().ok()?))
-        });
         Counts {
-            calls: calls.collect(),
+            calls: system_calls(ROLE, role),
         }
     }
 

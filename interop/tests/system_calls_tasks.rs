@@ -3,8 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
-use std::process::{Command, Stdio};
-
+use npipe_interop::system_calls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -59,22 +58,8 @@ fn role() {
 
 /// How many system calls a role makes, the threads of the test itself left out.
 fn calls(role: &str) -> u64 {
-    let counted = Command::new("strace")
-        .args(["-f", "-c", "-U", "calls,name", "-o", "/dev/stdout", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "role", "--include-ignored", "--quiet"])
-        .env(ROLE, role)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(counted.status.success(), "{counted:?}");
-    let text = String::from_utf8(counted.stdout).unwrap();
-    let of = |wanted: &str| {
-        let line = text.lines().find(|line| line.trim().ends_with(wanted));
-        let count = line.and_then(|line| line.split_whitespace().next());
-        count.and_then(|count| count.parse().ok()).unwrap_or(0)
-    };
-    of(" total") - of(" futex")
+    let calls = system_calls(ROLE, role);
+    calls["total"] - calls.get("futex").unwrap_or(&0)
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::io;
 
 use super::PipeStream;
+#[cfg(windows)]
+use super::state::State;
 use crate::error;
 #[cfg(windows)]
 use crate::error::{Fault, Reason};
@@ -10,6 +12,24 @@ use crate::identity::PeerIdentity;
 use crate::info::PipeInfo;
 #[cfg(windows)]
 use crate::kinds::Role;
+
+/// Runs `work` on this thread as the client, for either half.
+#[cfg(windows)]
+pub(crate) fn as_client<T>(
+    pipe: &crate::sys::Stream,
+    state: &State,
+    work: impl FnOnce() -> T,
+) -> io::Result<T> {
+    const OPERATION: &str = "impersonate the client of";
+    if state.kind.role == Role::Client {
+        let why = "only the server can act as its client";
+        return Err(Fault::new(Reason::WrongRole, why).of(OPERATION, state.name()));
+    }
+    let _as_client = pipe
+        .impersonate()
+        .map_err(|e| error::named(OPERATION, state.name(), e))?;
+    Ok(work())
+}
 
 impl PipeStream {
     /// The process at the other end. It may have ended since, and its number may be another's by now.
@@ -62,16 +82,7 @@ impl PipeStream {
     /// * The system's: among them that nothing has been read from the client yet (1368), which Windows asks for first.
     #[cfg(windows)]
     pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
-        const OPERATION: &str = "impersonate the client of";
-        if self.role() == Role::Client {
-            let why = "only the server can act as its client";
-            return Err(Fault::new(Reason::WrongRole, why).of(OPERATION, self.peer_addr()));
-        }
-        let _as_client = self
-            .io()
-            .impersonate()
-            .map_err(|e| error::named(OPERATION, self.peer_addr(), e))?;
-        Ok(work())
+        as_client(self.io(), self.state(), work)
     }
 
     /// What the system knows of this pipe. Windows: `NtQueryInformationFile`, `FilePipeLocalInformation`; Unix: the

@@ -254,15 +254,7 @@ impl PipeStream {
     /// `InvalidInput` on a client's stream; and what the system says.
     #[cfg(windows)]
     pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
-        const OPERATION: &str = "impersonate the client of";
-        if self.role() == Role::Client {
-            let why = "only the server can act as its client";
-            return Err(Fault::new(Reason::WrongRole, why).of(OPERATION, self.peer_addr()));
-        }
-        let _as_client = self
-            .inner
-            .named(OPERATION, self.inner.io.stream().impersonate())?;
-        Ok(work())
+        crate::stream::as_client(self.inner.io.stream(), &self.inner.state, work)
     }
 
     /// What the system knows of this pipe, as [`PipeStream::info`](crate::PipeStream::info).
