@@ -1,4 +1,5 @@
-//! What the documents say of the sources is so: every test that they name is there, and the two languages have one code.
+//! What the documents say of the sources is so: every test that they name is there, links lead somewhere, and the two languages
+//! have the same code, headings and tables.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,6 +122,87 @@ fn both_languages_have_the_same_code_and_tests() {
     }
 }
 
+/// The lines of a text that stand in no fenced block.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    text.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    })
+}
+
+/// The shape of a text: the levels of its headings, its anchors, and how many rows and columns each table has.
+fn shape(text: &str) -> Vec<String> {
+    let mut shape: Vec<String> = Vec::new();
+    let mut rows = 0;
+    for line in prose(text).chain([""]) {
+        if line.starts_with('|') {
+            rows += 1;
+            if rows == 1 {
+                let columns = line.replace(r"\|", "").matches('|').count() - 1;
+                shape.push(format!("a table of {columns} columns"));
+            }
+            shape.extend(anchors(line).map(|anchor| format!("the anchor {anchor}")));
+            continue;
+        }
+        if rows > 0 {
+            shape.push(format!("{rows} rows"));
+            rows = 0;
+        }
+        let level = line.chars().take_while(|c| *c == '#').count();
+        if level > 0 && line[level..].starts_with(' ') {
+            shape.push(format!("a heading of level {level}"));
+        }
+    }
+    shape
+}
+
+#[test]
+fn both_languages_have_the_same_headings_and_tables() {
+    let Some(root) = root() else { return };
+    for japanese in documents(root) {
+        let name = japanese.to_string_lossy().into_owned();
+        let Some(stem) = name.strip_suffix(".ja.md") else {
+            continue;
+        };
+        let english = format!("{stem}.md");
+        let [there, here] = [&english, &name].map(|path| shape(&fs::read_to_string(path).unwrap()));
+        let differs = there.iter().zip(&here).position(|(a, b)| a != b);
+        let at = differs.unwrap_or(there.len().min(here.len()));
+        assert!(
+            there == here,
+            "{english} and {name} have another shape from the {at}th part on: {:?} and {:?}",
+            there.get(at),
+            here.get(at)
+        );
+    }
+}
+
+/// The places of a text that it names for links to it: `<a id="..."></a>`.
+fn anchors(text: &str) -> impl Iterator<Item = &str> {
+    let after = text.split("<a id=\"").skip(1);
+    after.filter_map(|rest| rest.split('"').next())
+}
+
+/// What a link to a heading calls it, as GitHub does.
+fn slug(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    kept.chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+fn has_place(text: &str, place: &str) -> bool {
+    let heading = |line: &str| {
+        line.strip_prefix('#')
+            .map(|rest| slug(rest.trim_start_matches('#')))
+    };
+    anchors(text).any(|anchor| anchor == place)
+        || prose(text).filter_map(heading).any(|slug| slug == place)
+}
+
 #[test]
 fn links_between_the_documents_lead_somewhere() {
     let Some(root) = root() else { return };
@@ -132,16 +214,56 @@ fn links_between_the_documents_lead_somewhere() {
             .skip(1)
             .filter_map(|rest| rest.split(')').next())
         {
-            let path = target.split('#').next().unwrap_or_default();
-            if path.is_empty() || path.contains("://") {
+            if target.contains("://") {
                 continue;
             }
-            if !document.with_file_name(path).exists() {
+            let (path, place) = target.split_once('#').unwrap_or((target, ""));
+            let there = match path {
+                "" => document.clone(),
+                path => document.with_file_name(path),
+            };
+            let found = match place {
+                "" => there.exists(),
+                place => fs::read_to_string(&there).is_ok_and(|text| has_place(&text, place)),
+            };
+            if !found {
                 missing.push(format!("{}: {target}", document.display()));
             }
         }
     }
-    assert!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "no such place:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_behaviour_has_an_anchor_of_its_own() {
+    let Some(root) = root() else { return };
+    let text = fs::read_to_string(root.join("docs/behaviour.md")).unwrap();
+    let mut seen = std::collections::HashSet::new();
+    let mut wrong = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line != "| behaviour | Windows | Unix |" {
+            continue;
+        }
+        for row in lines
+            .by_ref()
+            .skip(1)
+            .take_while(|row| row.starts_with('|'))
+        {
+            if !anchors(row)
+                .next()
+                .is_some_and(|anchor| seen.insert(anchor))
+            {
+                wrong.push(row);
+            }
+        }
+    }
+    assert!(!seen.is_empty(), "no table of behaviour");
+    assert!(
+        wrong.is_empty(),
+        "no anchor, or another row's:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
