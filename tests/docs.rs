@@ -10,6 +10,9 @@ fn root() -> Option<&'static Path> {
     root.join("README.md").is_file().then_some(root)
 }
 
+/// The guides that show a program before and after it moves here, `docs/from-*.md`.
+const GUIDES: [&str; 1] = ["std"];
+
 fn documents(root: &Path) -> Vec<PathBuf> {
     let top = fs::read_dir(root).unwrap();
     let docs = fs::read_dir(root.join("docs")).into_iter().flatten();
@@ -172,7 +175,7 @@ fn both_languages_have_the_same_headings_and_tables() {
         let at = differs.unwrap_or(there.len().min(here.len()));
         assert!(
             there == here,
-            "{english} and {name} have another shape from the {at}th part on: {:?} and {:?}",
+            "{english} and {name} have another shape from part {at} on: {:?} and {:?}",
             there.get(at),
             here.get(at)
         );
@@ -285,4 +288,43 @@ fn the_rows_of_a_table_are_of_one_length() {
         }
     }
     assert!(wrong.is_empty(), "another length:\n{}", wrong.join("\n"));
+}
+
+/// The fenced blocks of one kind.
+fn blocks<'a>(text: &'a str, kind: &str) -> impl Iterator<Item = &'a str> {
+    let open = format!("```{kind}\n");
+    text.split("```")
+        .skip(1)
+        .step_by(2)
+        .filter(move |block| format!("```{block}").starts_with(&open))
+        .filter_map(|block| block.split_once('\n').map(|(_, code)| code))
+}
+
+/// One side of a diff: what stands on both, and what `mark` marks.
+fn side(diff: &str, mark: char) -> String {
+    diff.lines()
+        .filter_map(|line| match line.chars().next() {
+            Some(first) if first == mark || first == ' ' => Some(&line[1..]),
+            Some(_) => None,
+            None => Some(""),
+        })
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// A diff shows a program before its move and after it. Both are compiled and run by `tests/guides`.
+#[test]
+fn the_diffs_of_the_guides_are_programs_that_run() {
+    let Some(root) = root() else { return };
+    for guide in GUIDES {
+        let text = fs::read_to_string(root.join(format!("docs/from-{guide}.md"))).unwrap();
+        let mut diffs = blocks(&text, "diff");
+        let diff = diffs.next().unwrap_or_else(|| panic!("{guide}: no diff"));
+        assert!(diffs.next().is_none(), "{guide}: a diff too many");
+        for (mark, what) in [('-', "before"), ('+', "after")] {
+            let file = format!("tests/guides/{guide}_{what}.rs");
+            let program = fs::read_to_string(root.join(&file)).unwrap();
+            assert_eq!(side(diff, mark), program, "from-{guide}.md and {file}");
+        }
+    }
 }

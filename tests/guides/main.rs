@@ -1,0 +1,10 @@
+//! The programs of the guides (`docs/from-*.md`) talk, and what the guides say of others is so: each claim beside theirs.
+//! `tests/docs.rs` sees to it that the guides show these programs.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod std_after;
+#[cfg(unix)]
+mod std_before;
+mod stds;
