@@ -8,3 +8,9 @@ mod std_after;
 #[cfg(unix)]
 mod std_before;
 mod stds;
+#[cfg(feature = "tokio")]
+mod tokio_after;
+#[cfg(all(feature = "tokio", windows))]
+mod tokio_before;
+#[cfg(feature = "tokio")]
+mod tokios;
