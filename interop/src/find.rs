@@ -5,6 +5,8 @@
 //! * `NPIPE_DOTNET_OTHERS`: further ones that run the same programs, with `|` between them; they hold the conversation of
 //!   the examples.
 //! * `NPIPE_GO`: the directory of the programs of `interop/go`, built. `peer` is for Windows alone, as go-winio is.
+//! * `NPIPE_C`: the directory of the program of `interop/c` and of those of the guide, built. They are for Windows alone.
+//! * `NPIPE_JAVA`: what runs the class of `interop/java`; `NPIPE_JAVA_CLASSES`: the directory with it.
 //! * `NPIPE_NODE`, `NPIPE_PYTHON`: what runs the scripts of `interop/node` and `interop/python`.
 //! * `NPIPE_NODE_MODULES`: the directory of the packages of `interop/node/package.json`.
 //! * `NPIPE_CURL`, `NPIPE_NEOVIM`, `NPIPE_MPV`, `NPIPE_SSH_AGENT`, `NPIPE_GPG_AGENT`: these programs. (Those that come with the
@@ -19,6 +21,8 @@ pub const DOTNET: [&str; 3] = [
     "NPIPE_DOTNET_OTHERS",
 ];
 pub const GO: &str = "NPIPE_GO";
+pub const C: &str = "NPIPE_C";
+pub const JAVA: [&str; 2] = ["NPIPE_JAVA", "NPIPE_JAVA_CLASSES"];
 pub const NODE: &str = "NPIPE_NODE";
 pub const NODE_MODULES: &str = "NPIPE_NODE_MODULES";
 pub const PYTHON: &str = "NPIPE_PYTHON";
@@ -65,6 +69,23 @@ pub fn go() -> Option<PathBuf> {
     })
 }
 
+pub fn c() -> Option<PathBuf> {
+    said(C).or_else(|| {
+        let built = lab().join("c");
+        (cfg!(windows) && built.join("peer.exe").is_file()).then_some(built)
+    })
+}
+
+/// What runs the class, and where it is.
+pub fn java() -> Option<(PathBuf, PathBuf)> {
+    let [java, classes] = JAVA.map(said);
+    let classes = classes.or_else(|| {
+        let built = lab().join("java");
+        built.join("Peer.class").is_file().then_some(built)
+    });
+    java.or_else(|| program("java")).zip(classes)
+}
+
 pub fn node() -> Option<PathBuf> {
     said(NODE).or_else(|| program("node"))
 }
@@ -107,13 +128,15 @@ pub fn python() -> Option<PathBuf> {
 /// Tells cargo which peers are here: a build script's part, so that a test which needs one that is not is marked as ignored.
 pub fn mark() {
     println!(
-        "cargo::rustc-check-cfg=cfg(dotnet, go, node, node_modules, python, curl, neovim, mpv, ssh_agent, gpg_agent)"
+        "cargo::rustc-check-cfg=cfg(dotnet, go, c, java, node, node_modules, python, curl, neovim, mpv, ssh_agent, gpg_agent)"
     );
     // What is found here by looking at this machine says nothing about another one.
     let same_machine = std::env::var("HOST") == std::env::var("TARGET");
     for (peer, variables, is_here) in [
         ("dotnet", &DOTNET[..], dotnet().is_some()),
         ("go", &[GO], go().is_some()),
+        ("c", &[C], c().is_some()),
+        ("java", &JAVA, java().is_some()),
         ("node", &[NODE], node().is_some()),
         (
             "node_modules",

@@ -1,8 +1,7 @@
 //! The foreign peers that the interop tests start, and how a test talks to them.
 //!
-//! A peer is a program of `interop/csharp`, `interop/go`, `interop/node` or `interop/python`, or one of the library's
-//! examples. Every wait for one has an end, and it
-//! is ended with its test. Where the peers come from is in `find.rs`: `cargo xtask test` sets them up; where there are
+//! A peer is a program of `interop/csharp`, `interop/c`, `interop/go`, `interop/java`, `interop/node` or `interop/python`,
+//! one of the library's examples, or one that a guide shows. Every wait for one has an end, and it is ended with its test. Where the peers come from is in `find.rs`: `cargo xtask test` sets them up; where there are
 //! none, the tests that need them are marked as ignored, "left out".
 
 #[allow(dead_code)] // build.rs uses the other half
@@ -138,6 +137,41 @@ fn go_program(name: &str, words: &[&str]) -> Peer {
     Peer::run(found(find::go(), "Go peer").join(program), words)
 }
 
+/// Starts the plain Win32 peer, which does what the words say: see `interop/c/peer.c`. It is for Windows alone.
+pub fn c(words: &[&str]) -> Peer {
+    c_program("peer", words)
+}
+
+/// Starts a C++ program of the guide, `client` or `server`, on a pipe.
+pub fn cpp(program: &str, pipe: &str) -> Peer {
+    c_program(program, &[pipe])
+}
+
+fn c_program(name: &str, words: &[&str]) -> Peer {
+    let programs = found(find::c(), "C peer");
+    Peer::run(programs.join(format!("{name}.exe")), words)
+}
+
+/// Starts the Java peer: see `interop/java/Peer.java`.
+pub fn java(words: &[&str]) -> Peer {
+    let Some((java, classes)) = find::java() else {
+        panic!("there is no Java: `cargo xtask test` sets one up");
+    };
+    let mut command = Command::new(java);
+    command
+        // It lives for a moment, beside other tests.
+        .args([
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-Xshare:auto",
+        ])
+        .arg("-cp")
+        .arg(classes)
+        .arg("Peer")
+        .args(words);
+    Peer::start(&mut command)
+}
+
 /// Starts the Node peer: see `interop/node/peer.js`.
 pub fn node(words: &[&str]) -> Peer {
     script(found(find::node(), "Node"), "node/peer.js", words)
@@ -149,7 +183,7 @@ pub fn python(words: &[&str]) -> Peer {
 }
 
 /// A script in both of its roles, each with our stream to it: a client of a listener of ours, and a server for one
-/// client. `script` is [`node`] or [`python`].
+/// client. `script` is [`node`], [`python`] or [`java`].
 pub fn both(script: fn(&[&str]) -> Peer, words: &[&str]) -> [(Peer, PipeStream); 2] {
     [script_connects(script, words), script_serves(script, words)]
 }

@@ -5,19 +5,22 @@
 
 mod actionlint;
 mod bench;
+mod c;
 mod csharp;
 mod dotnet;
 mod go;
+mod java;
 mod npm;
 mod packages;
 mod peers;
 mod steps;
+mod wheel;
 mod windows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::dotnet::Dotnet;
 use crate::place::Place;
@@ -55,6 +58,10 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         ("Go peers", lab.go()),
         ("Go peers for Windows", lab.go_windows()),
         ("Node for Windows", lab.node_windows()),
+        ("C peers for Windows", lab.c_windows()),
+        ("Java", lab.java()),
+        ("the Java peer", lab.java_classes()),
+        ("Java for Windows", lab.java_windows()),
     ] {
         match found {
             Ok(path) => ui::say(&format!("{what}: {}", path.display())),
@@ -68,6 +75,20 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         ui::fail(missing);
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// Sets up what is named, on a machine that the rest is not for.
+pub fn run_some(place: &Place, peers: &[&str]) -> Result<ExitCode> {
+    let lab = Lab::open(place)?;
+    for peer in peers {
+        let made = match *peer {
+            "c" => lab.c_windows()?,
+            "java" => lab.java_classes()?,
+            _ => bail!("there is no such peer: {peer}"),
+        };
+        ui::say(&format!("{peer}: {}", made.display()));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn describe(found: &[Dotnet]) -> String {
@@ -125,6 +146,26 @@ impl Lab<'_> {
     /// The same for Windows, with go-winio.
     pub fn go_windows(&self) -> Result<PathBuf> {
         go::peers_windows(self)
+    }
+
+    /// The directory of the plain Win32 peer and the guide's C++ programs, built.
+    pub fn c_windows(&self) -> Result<PathBuf> {
+        c::programs(self)
+    }
+
+    /// The machine's own Java.
+    pub fn java(&self) -> Result<PathBuf> {
+        java::program(self)
+    }
+
+    /// Java for Windows, which runs under Wine.
+    pub fn java_windows(&self) -> Result<PathBuf> {
+        java::program_windows(self)
+    }
+
+    /// The directory with the class of the Java peer, for either system.
+    pub fn java_classes(&self) -> Result<PathBuf> {
+        java::classes(self)
     }
 
     pub fn actionlint(&self) -> Result<PathBuf> {

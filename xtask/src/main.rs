@@ -26,6 +26,7 @@ const USAGE: &str = "\
 usage: cargo xtask CHORE
 
   lab              set up what the others need: .NET, a C# compiler, a Windows build, Wine
+  lab PEER...      these peers alone, on any system that has their compilers: c, java
   demo             Rust and C# talk over one pipe, in all four pairings
   demo --windows   the same on Windows: Wine, with .NET for Windows
   test             all tests, here and on Windows under Wine, with .NET at the other end
@@ -57,6 +58,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     let place = Place::find()?;
     match arguments.as_slice() {
         ["lab"] => lab::run(&place),
+        ["lab", peers @ ..] => lab::run_some(&place, peers),
         ["demo"] => demo::run(&place),
         ["demo", "--windows"] => demo::run_windows(&place),
         ["test"] => test::run(&place),

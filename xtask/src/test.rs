@@ -45,6 +45,12 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             lab.node_modules(),
         ),
         ("NPIPE_PYTHON", "the tests with Python", lab.python()),
+        ("NPIPE_JAVA", "the tests with Java", lab.java()),
+        (
+            "NPIPE_JAVA_CLASSES",
+            "the tests with the Java peer",
+            lab.java_classes(),
+        ),
         ("NPIPE_GO", "the tests with Go", lab.go()),
         ("NPIPE_CURL", "the tests with curl", lab.curl()),
         ("NPIPE_NEOVIM", "the tests with Neovim", lab.neovim()),
@@ -92,6 +98,17 @@ pub fn run(place: &Place) -> Result<ExitCode> {
                 lab.node_modules(),
             ),
             ("NPIPE_GO", "the tests with go-winio", lab.go_windows()),
+            ("NPIPE_C", "the tests with C", lab.c_windows()),
+            (
+                "NPIPE_JAVA",
+                "the tests with Java for Windows",
+                lab.java_windows(),
+            ),
+            (
+                "NPIPE_JAVA_CLASSES",
+                "the tests with the Java peer on Windows",
+                lab.java_classes(),
+            ),
         ] {
             match peer {
                 Ok(peer) => peers_windows.push((variable, peer)),

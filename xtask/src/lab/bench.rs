@@ -7,12 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::steps::Lab;
-use super::{csharp, dotnet, packages};
+use super::{csharp, dotnet, packages, wheel};
 
 /// `bench/csharp/Bench.cs`, for any .NET.
 pub fn programs(lab: &Lab) -> Result<PathBuf> {
     let source = lab.place.root.join("bench/csharp/Bench.cs");
-    let references = dotnet::assemblies(&dotnet::fetch(lab, &dotnet::NET_CORE_3)?)?;
+    let references = dotnet::assemblies(&wheel::fetch(lab, &dotnet::NET_CORE_3)?)?;
     let recipe = format!("1 {}", read(&source)?);
     let made = lab.step("bench-csharp", &recipe, |dir| {
         csharp::compile(lab, "exe", &[source], &dir.join("Bench.dll"), &references)?;

