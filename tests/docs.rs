@@ -11,7 +11,7 @@ fn root() -> Option<&'static Path> {
 }
 
 /// The guides that show a program before and after it moves here, `docs/from-*.md`.
-const GUIDES: [&str; 2] = ["std", "tokio"];
+const GUIDES: [&str; 3] = ["interprocess", "std", "tokio"];
 
 fn documents(root: &Path) -> Vec<PathBuf> {
     let top = fs::read_dir(root).unwrap();

@@ -4,6 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod interprocess_after;
+mod interprocess_before;
+mod interprocesses;
 mod std_after;
 #[cfg(unix)]
 mod std_before;
