@@ -15,9 +15,10 @@ const GUIDES: [&str; 3] = ["interprocess", "std", "tokio"];
 
 fn documents(root: &Path) -> Vec<PathBuf> {
     let top = fs::read_dir(root).unwrap();
-    let docs = fs::read_dir(root.join("docs")).into_iter().flatten();
+    let others = ["docs", "examples"].into_iter();
+    let others = others.filter_map(|dir| fs::read_dir(root.join(dir)).ok());
     let mut documents: Vec<PathBuf> = top
-        .chain(docs)
+        .chain(others.flatten())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .collect();

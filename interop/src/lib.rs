@@ -112,6 +112,11 @@ impl Dotnet {
         (client, stream)
     }
 
+    /// Starts the C# half of one of the library's examples.
+    pub fn example(&self, name: &str, arguments: &[&str]) -> Peer {
+        self.program(name, arguments)
+    }
+
     fn program(&self, name: &str, arguments: &[&str]) -> Peer {
         let mut command = Command::new(&self.command);
         command
@@ -239,6 +244,19 @@ impl Peer {
         Peer::start(Command::new(program).args(arguments))
     }
 
+    /// The same with a console of its own where Ctrl-C is a matter of consoles, on Windows, so that the test alone can
+    /// press it there.
+    pub fn run_in_console(program: impl AsRef<OsStr>, arguments: &[&str]) -> Peer {
+        let mut command = Command::new(program);
+        #[cfg(windows)]
+        {
+            use std::os::windows::process::CommandExt;
+            const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+            command.creation_flags(CREATE_NO_WINDOW);
+        }
+        Peer::start(command.args(arguments))
+    }
+
     fn start(command: &mut Command) -> Peer {
         let what = format!("{command:?}");
         let mut child = command
@@ -294,6 +312,12 @@ impl Peer {
     pub fn go(&mut self) {
         let input = self.input.as_mut().expect("it has not ended");
         input.write_all(b"\n").expect("it is waiting");
+    }
+
+    /// Writes a line to its standard input.
+    pub fn write_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("it has not ended");
+        writeln!(input, "{line}").expect("it reads");
     }
 
     /// Ends its standard input, which is how the servers of [`Stack`] are told to end.

@@ -9,7 +9,7 @@ pub struct Dotnet {
     /// Such as ".NET 8.0.4".
     pub name: String,
     pub command: PathBuf,
-    /// The directory with Server.dll, Client.dll and Peer.dll.
+    /// The directory with Server.dll, Client.dll, Peer.dll and the others.
     pub programs: PathBuf,
 }
 

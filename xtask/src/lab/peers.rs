@@ -13,10 +13,15 @@ use crate::dotnet::Dotnet;
 use crate::ui;
 
 /// The programs that every .NET runs, Mono's too.
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 8] = [
     Program::of("Server", &["Server.cs"], csharp::OLDEST),
     Program::of("Client", &["Client.cs"], csharp::OLDEST),
     Program::of("Peer", &["Peer.cs"], csharp::OLDEST),
+    Program::of("JsonLines", &["JsonLines.cs"], csharp::OLDEST),
+    Program::of("Reconnect", &["Reconnect.cs"], csharp::OLDEST),
+    Program::of("Messages", &["Messages.cs"], csharp::OLDEST),
+    Program::of("SingleInstance", &["SingleInstance.cs"], csharp::OLDEST),
+    Program::of("Progress", &["Progress.cs"], csharp::OLDEST),
 ];
 
 /// Those that need what .NET 5 has, by reflection.
