@@ -329,3 +329,29 @@ fn the_diffs_of_the_guides_are_programs_that_run() {
         }
     }
 }
+
+/// How many columns a text takes in an editor: characters of Chinese, Japanese and Korean take two.
+fn columns(text: &str) -> usize {
+    text.chars()
+        .map(|character| match character {
+            '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' => 2,
+            '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' => 2,
+            _ => 1,
+        })
+        .sum()
+}
+
+#[test]
+fn the_readmes_fit_an_editor() {
+    let Some(root) = root() else { return };
+    let mut wide = Vec::new();
+    for file in ["README.md", "README.ja.md"] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if columns(line) > 120 {
+                wide.push(format!("{file}:{}: {} columns", number + 1, columns(line)));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "too wide:\n{}", wide.join("\n"));
+}

