@@ -11,7 +11,10 @@ class StartupHook
         string[] words = Environment.GetCommandLineArgs();
         var arguments = new string[words.Length - 2];
         Array.Copy(words, 2, arguments, 0, arguments.Length);
-        object code = Assembly.LoadFrom(words[1]).EntryPoint.Invoke(null, new object[] { arguments });
+        MethodInfo main = Assembly.LoadFrom(words[1]).EntryPoint;
+        // A Main without parameters is given none.
+        bool takesArguments = main.GetParameters().Length > 0;
+        object code = main.Invoke(null, takesArguments ? new object[] { arguments } : null);
         Environment.Exit(code is int ? (int)code : 0);
     }
 }
