@@ -54,9 +54,14 @@ pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
     .into_iter()
     .find_map(|(programs, dotnet)| {
         let programs = lab.join(programs);
-        let complete = ["Peer.dll", "JsonRpc.dll", "Progress.dll", "../readme/Server.dll"]
-            .iter()
-            .all(|program| programs.join(program).is_file());
+        let complete = [
+            "Peer.dll",
+            "JsonRpc.dll",
+            "Progress.dll",
+            "../readme/Server.dll",
+        ]
+        .iter()
+        .all(|program| programs.join(program).is_file());
         complete.then_some((vec![dotnet?], programs))
     })
 }
