@@ -163,6 +163,24 @@ fn shape(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn every_document_is_there_in_both_languages_and_says_so() {
+    let Some(root) = root() else { return };
+    let mut missing = Vec::new();
+    for document in documents(&root.join("docs")) {
+        let name = document.file_name().unwrap().to_string_lossy().into_owned();
+        let other = match name.strip_suffix(".ja.md") {
+            Some(stem) => format!("[English]({stem}.md)"),
+            None => format!("[日本語]({}.ja.md)", name.trim_end_matches(".md")),
+        };
+        let text = fs::read_to_string(&document).unwrap();
+        if text.lines().nth(2) != Some(&*other) {
+            missing.push(format!("{name}: {other}"));
+        }
+    }
+    assert!(missing.is_empty(), "no line 3 of:\n{}", missing.join("\n"));
+}
+
+#[test]
 fn both_languages_have_the_same_headings_and_tables() {
     let Some(root) = root() else { return };
     for japanese in documents(root) {
