@@ -127,19 +127,21 @@ impl ListenOptions {
         self
     }
 
-    /// How many bytes the clients can write ahead of the server's reads. 0 is none: each write waits for its reader.
+    /// How many bytes the clients can write ahead of the server's reads.
     ///
-    /// Windows: the quota of each instance, 65536 by default. Unix: of no effect, since the receiving side of a local
-    /// socket has no buffer of its own; the client's send buffer is what counts.
+    /// Windows: the quota of each instance, 65536 by default. 0 is none: each write waits until all of it has been read.
+    /// Unix: of no effect, 0 neither, since the receiving side of a local socket has no buffer of its own; the client's
+    /// send buffer is what counts.
     pub fn input_buffer_size(mut self, bytes: u32) -> ListenOptions {
         self.input_buffer_size = Some(bytes);
         self
     }
 
-    /// How many bytes the server can write ahead of the client's reads. 0 is none: each write waits for its reader.
+    /// How many bytes the server can write ahead of the client's reads.
     ///
-    /// Windows: the quota of each instance, 65536 by default. Unix: `SO_SNDBUF` of each accepted socket, by default the system's own size
-    /// (208 KiB on Linux).
+    /// Windows: the quota of each instance, 65536 by default. 0 is none: each write waits until all of it has been read.
+    /// Unix: `SO_SNDBUF` of each accepted socket, by default the system's own size (208 KiB on Linux), which 0 stands for
+    /// too.
     pub fn output_buffer_size(mut self, bytes: u32) -> ListenOptions {
         self.output_buffer_size = Some(bytes);
         self

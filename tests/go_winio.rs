@@ -2,8 +2,10 @@
 
 mod common;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use common::{name, read_all, watchdog};
 use npipe::{PipeListener, PipeStream};
@@ -40,13 +42,39 @@ fn a_connect_while_a_listener_comes_and_goes_ends_and_leaves_the_name_free() {
     }
 }
 
+/// What go-winio's `InputBufferSize: 0` does, on Windows; a Unix socket always has a buffer.
+#[test]
+fn a_buffer_of_0_makes_a_write_wait_for_its_reader_on_windows_alone() {
+    let _watchdog = watchdog(60);
+    let listener = npipe::ListenOptions::new()
+        .input_buffer_size(0)
+        .output_buffer_size(0)
+        .bind(name("no-buffer"))
+        .unwrap();
+    let (server, client) = common::pair_on(&listener);
+    for (mut writes, mut reads) in [(&server, &client), (&client, &server)] {
+        thread::scope(|scope| {
+            let (wrote, written) = mpsc::channel();
+            scope.spawn(move || {
+                writes.write_all(b"word").unwrap();
+                wrote.send(()).unwrap();
+            });
+            let unread = written.recv_timeout(Duration::from_millis(200));
+            assert_eq!(unread.is_err(), cfg!(windows), "before it is read");
+            reads.read_exact(&mut [0; 4]).unwrap();
+            if cfg!(windows) {
+                written.recv_timeout(Duration::from_secs(30)).unwrap();
+            }
+        });
+    }
+}
+
 /// Elsewhere the system does not tell what has been read, and keeps no message boundaries.
 #[cfg(any(windows, target_os = "linux"))]
 mod where_the_system_tells {
     use super::*;
     use common::pair;
     use npipe::ListenOptions;
-    use std::io::{Read, Write};
 
     /// `TestDisconnectPipe`.
     #[test]
@@ -91,6 +119,30 @@ mod where_the_system_tells {
 mod windows {
     use super::*;
     use npipe::ListenOptions;
+
+    /// `DialPipeAccess` with `windows.GENERIC_READ`, `GENERIC_WRITE` and both.
+    #[test]
+    fn the_generic_masks_open_what_they_say() {
+        let _watchdog = watchdog(60);
+        let listener = PipeListener::bind(name("masks")).unwrap();
+        for (mask, reads, writes) in [
+            (0x8000_0000, true, false),
+            (0x4000_0000, false, true),
+            (0xC000_0000, true, true),
+        ] {
+            let mut client = npipe::ConnectOptions::new()
+                .access(npipe::Access::Mask(mask))
+                .connect(listener.local_addr().os_path())
+                .unwrap();
+            let mut server = listener.accept().unwrap();
+            server.write_all(b"down").unwrap();
+            assert_eq!(client.read_exact(&mut [0; 4]).is_ok(), reads, "{mask:x}");
+            assert_eq!(client.write_all(b"up").is_ok(), writes, "{mask:x}");
+            drop(client);
+            let up: &[u8] = if writes { b"up" } else { b"" };
+            assert_eq!(read_all(&server).unwrap(), up, "{mask:x}");
+        }
+    }
 
     /// `TestDialAccessDeniedWithRestrictedSD`.
     #[test]

@@ -58,6 +58,7 @@ pub fn dotnet() -> Option<(Vec<PathBuf>, PathBuf)> {
             "Peer.dll",
             "JsonRpc.dll",
             "Progress.dll",
+            "Exceptions.dll",
             "../readme/Server.dll",
         ]
         .iter()
