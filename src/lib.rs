@@ -62,7 +62,17 @@
 //! # Platforms
 //!
 //! Windows 10 and later, Linux and macOS; FreeBSD is type-checked only. Where one of them lacks something, the
-//! function's own text says so, and the error is `Unsupported`.
+//! function's own text says so, and the error is `Unsupported`. What exists on one of them alone is labelled, and shown in
+//! the documentation of each, but for the conversions to and from the system's own types, whose traits `std` has on that
+//! system alone:
+//!
+//! | | Windows | Unix |
+//! |---|---|---|
+//! | [`PipeStream`] lends its handle | `AsHandle`, `AsRawHandle` | `AsFd`, `AsRawFd` |
+//! | gives it away | `OwnedHandle: TryFrom` (or [`IntoHandleError`]), `IntoRawHandle` | `OwnedFd: From`, `UnixStream: From`, `IntoRawFd` |
+//! | takes one | `TryFrom<OwnedHandle>` | `From<OwnedFd>`, `From<UnixStream>`, `FromRawFd` |
+//! | [`PipeListener`] lends its socket | | `AsFd`, `AsRawFd` |
+//! | takes one | | `TryFrom<OwnedFd>`, `TryFrom<UnixListener>` |
 
 #![deny(unsafe_code, missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -104,7 +114,8 @@ pub use name::PipeName;
 pub use options::{Access, ConnectOptions, Direction, ListenOptions};
 pub use security::Security;
 pub use stream::PipeStream;
-#[cfg(windows)]
+#[cfg(any(windows, all(doc, not(doctest))))]
+#[cfg_attr(docsrs, doc(cfg(windows)))]
 pub use sys::IntoHandleError;
 
 #[doc = include_str!("../README.md")]

@@ -80,7 +80,8 @@ impl PipeStream {
     ///
     /// * `InvalidInput` on a client's stream.
     /// * The system's: among them that nothing has been read from the client yet (1368), which Windows asks for first.
-    #[cfg(windows)]
+    #[cfg(any(windows, all(doc, not(doctest))))]
+    #[cfg_attr(docsrs, doc(cfg(windows)))]
     pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         as_client(self.io(), self.state(), work)
     }

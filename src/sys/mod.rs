@@ -29,6 +29,13 @@ pub use windows::IntoHandleError;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
+/// What Windows alone has is documented everywhere.
+#[cfg(all(doc, not(doctest), unix))]
+#[path = "windows/into_handle.rs"]
+mod into_handle;
+#[cfg(all(doc, not(doctest), unix))]
+pub use into_handle::IntoHandleError;
+
 /// The states of the Windows engine know no system: their model tests run on this one too.
 #[cfg(all(test, unix))]
 #[allow(dead_code, unused_imports)] // what Windows alone uses

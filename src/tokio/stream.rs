@@ -247,12 +247,13 @@ impl PipeStream {
 
     /// Runs `work` on this thread as the client, as
     /// [`PipeStream::impersonate_client`](crate::PipeStream::impersonate_client). It is no place to wait in: a task that is
-    /// polled by another thread would not be the client there.
+    /// polled by another thread would not be the client there. Windows only.
     ///
     /// # Errors
     ///
     /// `InvalidInput` on a client's stream; and what the system says.
-    #[cfg(windows)]
+    #[cfg(any(windows, all(doc, not(doctest))))]
+    #[cfg_attr(docsrs, doc(cfg(windows)))]
     pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         crate::stream::as_client(self.inner.io.stream(), &self.inner.state, work)
     }

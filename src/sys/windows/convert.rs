@@ -1,6 +1,5 @@
 //! A stream as the system's handle, and back.
 
-use std::fmt;
 use std::io;
 use std::os::windows::io::{
     AsHandle, AsRawHandle, BorrowedHandle, IntoRawHandle, OwnedHandle, RawHandle,
@@ -9,6 +8,7 @@ use std::os::windows::io::{
 use windows_sys::Win32::Foundation::ERROR_ACCESS_DENIED;
 
 use super::aside::HalfClose;
+use super::into_handle::IntoHandleError;
 use super::os::{self, Manners};
 use super::stream::Stream;
 use crate::error::{self, Fault, Reason};
@@ -70,39 +70,6 @@ impl TryFrom<OwnedHandle> for PipeStream {
             let _ = os::set_message_read_mode(&handle);
         }
         Ok(PipeStream::adopt(Stream::adopted(handle, &local)))
-    }
-}
-
-/// Why a stream did not become a handle; it has the stream.
-#[derive(Debug)]
-pub struct IntoHandleError {
-    stream: PipeStream,
-    error: io::Error,
-}
-
-impl IntoHandleError {
-    /// The stream as it was.
-    pub fn into_stream(self) -> PipeStream {
-        self.stream
-    }
-
-    /// What stands in the way.
-    pub fn error(&self) -> &io::Error {
-        &self.error
-    }
-}
-
-impl fmt::Display for IntoHandleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for IntoHandleError {}
-
-impl From<IntoHandleError> for io::Error {
-    fn from(error: IntoHandleError) -> io::Error {
-        error.error
     }
 }
 

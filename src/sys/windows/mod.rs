@@ -13,6 +13,7 @@ mod credit;
 #[cfg(any(feature = "tokio", test))]
 #[cfg_attr(not(feature = "tokio"), allow(dead_code, unused_imports))]
 mod engine;
+mod into_handle;
 mod lent;
 mod listener;
 mod os;
@@ -24,7 +25,7 @@ mod stream;
 
 pub(crate) use aside::HalfClose;
 pub(crate) use connect::Connector;
-pub use convert::IntoHandleError;
+pub use into_handle::IntoHandleError;
 pub(crate) use lent::Waiter;
 pub(crate) use listener::{ListenWaiter, Listener};
 pub(crate) use os::{ENDS, Event};
