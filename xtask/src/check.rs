@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::docs;
 use crate::features;
 use crate::house;
 use crate::lab::Lab;
 use crate::linked;
+use crate::package;
 use crate::place::Place;
 use crate::process;
 use crate::toolchain::{Toolchain, WINDOWS, cargo};
@@ -68,26 +70,30 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         features::bindings_alone(place),
     );
     report.decide("what each feature brings", features::counted(place));
-    report.check(
-        "docs",
-        here(
-            place,
-            &[
-                "doc",
-                "--quiet",
-                "--workspace",
-                "--all-features",
-                "--no-deps",
-            ],
-        )
-        .env("RUSTDOCFLAGS", "-D warnings"),
+    let mut doc = here(
+        place,
+        &[
+            "doc",
+            "--quiet",
+            "--workspace",
+            "--all-features",
+            "--no-deps",
+        ],
     );
+    docs::labelled(place, &mut doc, false)?;
+    report.check("docs", &mut doc);
+    report.decide(
+        "docs show what Windows alone has",
+        docs::show_what_windows_has(&place.target.join("doc")),
+    );
+    report.decide("what is published", package::check(place));
 
     // Clippy is a type check and more. Debian's Rust has one of the same version, which a clippy of rustup's could not
     // replace: it refuses what another compiler has built.
     let lab = Lab::open(place)?;
     let set_up = lab.other_targets();
     let actionlint = lab.actionlint();
+    let deny = lab.cargo_deny();
     drop(lab);
     for (target, what, targets) in OTHERS {
         let Some(toolchain) = Toolchain::for_target(place, target) else {
@@ -109,8 +115,8 @@ pub fn run(place: &Place) -> Result<ExitCode> {
                 "npipe",
                 "--all-features",
                 "--no-deps",
-            ])
-            .env("RUSTDOCFLAGS", "-D warnings");
+            ]);
+            docs::labelled(place, &mut doc, toolchain.is_from_source())?;
             report.check("docs for Windows", &mut doc);
         }
     }
@@ -124,7 +130,23 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         Ok(actionlint) => report.check("workflows", &mut workflows(place, &actionlint)?),
         Err(error) => report.left_out.push(format!("workflows: {error:#}")),
     }
+    match deny {
+        Ok(deny) => report.check("licences and sources", &mut denied(place, &deny)),
+        Err(error) => report
+            .left_out
+            .push(format!("licences and sources: {error:#}")),
+    }
     Ok(report.end(place))
+}
+
+/// What `deny.toml` says, but for advisories, whose list is fetched: they are the workflow's.
+fn denied(place: &Place, deny: &Path) -> Command {
+    let mut command = Command::new(deny);
+    command
+        .args(["--workspace", "--log-level", "error", "--offline", "check"])
+        .args(["licenses", "bans", "sources"])
+        .current_dir(&place.root);
+    command
 }
 
 /// All of them, by name.

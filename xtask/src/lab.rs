@@ -7,6 +7,7 @@ mod actionlint;
 mod bench;
 mod c;
 mod csharp;
+mod deny;
 mod dotnet;
 mod go;
 mod java;
@@ -170,6 +171,11 @@ impl Lab<'_> {
 
     pub fn actionlint(&self) -> Result<PathBuf> {
         actionlint::program(self)
+    }
+
+    /// What reads licences and sources of dependencies.
+    pub fn cargo_deny(&self) -> Result<PathBuf> {
+        deny::program(self)
     }
 
     pub fn curl(&self) -> Result<PathBuf> {

@@ -1,13 +1,16 @@
-//! The project's chores, one file each: `cargo xtask lab`, `demo`, `test`, `check`, `soak`, `bench`.
+//! The project's chores, one file each: `cargo xtask lab`, `demo`, `test`, `check`, `soak`, `bench`, `dist`.
 
 mod bench;
 mod check;
 mod demo;
+mod dist;
+mod docs;
 mod dotnet;
 mod features;
 mod house;
 mod lab;
 mod linked;
+mod package;
 mod place;
 mod process;
 mod soak;
@@ -37,6 +40,7 @@ usage: cargo xtask CHORE
   bench            npipe beside others, measured: --list shows the rows, --quick only tries
   bench --windows  the same on Windows: Wine
   bench draw       FILE.svg FILE.json...: a picture of what was measured
+  dist [TARGET]    the command as a release has it: an archive with its manual and completions, in target/dist
 
 Everything is kept under target/, and set up once: the first run takes minutes, the next ones do not.
 ";
@@ -66,6 +70,8 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["check"] => check::run(&place),
         ["soak", "--windows", count @ ..] => soak::run_windows(&place, times(count)?),
         ["soak", count @ ..] => soak::run(&place, times(count)?),
+        ["dist"] => dist::run(&place, None),
+        ["dist", target] => dist::run(&place, Some(target)),
         ["bench", "draw", rest @ ..] => bench::draw(&place, rest),
         ["bench", "--windows", rest @ ..] => bench::run_windows(&place, rest),
         ["bench", rest @ ..] => bench::run(&place, rest),

