@@ -37,7 +37,7 @@ const PACKAGES: [Package; 2] = [
         dir: "",
         allowed: &[
             ("src/", &[".rs"]),
-            ("examples/", &[".rs"]),
+            ("examples/", &[".rs", ".md"]),
             ("docs/", &[".md", ".svg"]),
             ("README.ja.md", &[]),
         ],
@@ -129,7 +129,8 @@ impl Package {
 /// The documents and pictures that the README links to are there.
 fn linked(place: &Place, listed: &BTreeSet<String>) -> Result<()> {
     let readme = fs::read_to_string(place.root.join("README.md"))?;
-    for target in links(&readme).filter(|target| target.starts_with("docs/")) {
+    let packed = |target: &&str| target.starts_with("docs/") || target.starts_with("examples/");
+    for target in links(&readme).filter(packed) {
         ensure!(
             listed.contains(target),
             "README.md links to {target}, which is not packed"
