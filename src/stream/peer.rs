@@ -80,6 +80,21 @@ impl PipeStream {
     ///
     /// * `InvalidInput` on a client's stream.
     /// * The system's: among them that nothing has been read from the client yet (1368), which Windows asks for first.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::fs::File;
+    /// use std::io::Read;
+    ///
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// let stream = listener.accept()?;
+    /// let mut request = [0; 4];
+    /// (&stream).read_exact(&mut request)?;
+    /// // Opened if the client may open it, whatever this server may.
+    /// let file = stream.impersonate_client(|| File::open(r"C:\reports\today.txt"))??;
+    /// # std::io::Result::Ok(())
+    /// ```
     #[cfg(any(windows, all(doc, not(doctest))))]
     #[cfg_attr(docsrs, doc(cfg(windows)))]
     pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {

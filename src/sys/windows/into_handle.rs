@@ -6,6 +6,25 @@ use std::io;
 use crate::stream::PipeStream;
 
 /// Why a stream did not become a handle; it has the stream. Windows only.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::os::windows::io::OwnedHandle;
+/// use npipe::PipeStream;
+///
+/// let stream = PipeStream::connect("mypipe")?;
+/// match OwnedHandle::try_from(stream) {
+///     Ok(handle) => println!("{handle:?} is mine"),
+///     Err(error) => {
+///         eprintln!("{error}");
+///         let stream = error.into_stream();
+///         // Read what there is, and try again.
+/// #       drop(stream);
+///     }
+/// }
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct IntoHandleError {
     pub(super) stream: PipeStream,
