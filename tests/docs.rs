@@ -359,15 +359,20 @@ fn columns(text: &str) -> usize {
         .sum()
 }
 
+/// Tables apart, whose rows have one line each.
 #[test]
-fn the_readmes_fit_an_editor() {
+fn the_readmes_and_the_guides_fit_an_editor() {
     let Some(root) = root() else { return };
+    let guides = GUIDES.map(|guide| format!("docs/from-{guide}"));
+    let others = ["README", "docs/async", "docs/behaviour", "docs/security"].map(str::to_owned);
     let mut wide = Vec::new();
-    for file in ["README.md", "README.ja.md"] {
-        let text = fs::read_to_string(root.join(file)).unwrap();
-        for (number, line) in text.lines().enumerate() {
-            if columns(line) > 120 {
-                wide.push(format!("{file}:{}: {} columns", number + 1, columns(line)));
+    for stem in guides.iter().chain(&others) {
+        for file in [format!("{stem}.md"), format!("{stem}.ja.md")] {
+            let text = fs::read_to_string(root.join(&file)).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                if columns(line) > 120 && (stem == "README" || !line.starts_with('|')) {
+                    wide.push(format!("{file}:{}: {} columns", number + 1, columns(line)));
+                }
             }
         }
     }
