@@ -8,9 +8,9 @@ use crate::sys::Event;
 #[cfg(feature = "tokio")]
 use crate::wakers::Queue;
 
-/// Ends, from any thread, the waits that it was given to.
+/// Ends, from any thread, every wait that it was passed to.
 ///
-/// A token is cancelled once and for all; its clones are the same token.
+/// A cancelled token stays cancelled; its clones are the same token.
 ///
 /// # Examples
 ///
@@ -46,7 +46,7 @@ impl CancelToken {
         CancelToken::default()
     }
 
-    /// Ends every wait that has this token, now and later. To cancel twice is the same as once.
+    /// Ends every wait that has this token, now and later. Calling it again has no effect.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         if let Some(event) = self.0.event.get() {

@@ -1,4 +1,4 @@
-//! How a client comes to its stream: attempts, what they tell, and what is waited for in between.
+//! How a client connects: attempts, what they mean, and the waits in between.
 
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};

@@ -19,11 +19,11 @@ pub enum Reason {
     NoServerCame,
     /// Another server has the name.
     NameTaken,
-    /// Unix: what is at the path is no socket that a pipe could be.
+    /// Unix: what is at the path is not a pipe's socket.
     NotASocket,
     /// Unix: a socket is at the path, and its server is gone.
     StaleSocket,
-    /// Unix: the directory of the path does not exist, or is none.
+    /// Unix: the directory of the path does not exist, or is not a directory.
     NoDirectory,
     /// The system does not let this user do it.
     NotAllowed,
@@ -33,7 +33,7 @@ pub enum Reason {
     Cancelled,
     /// A deadline or timeout passed.
     DeadlinePassed,
-    /// It would have to wait, and the pipe is non-blocking.
+    /// The call would have to wait, and the pipe is non-blocking.
     WouldBlock,
     /// An earlier write timed out, and nobody knows how much of it went out.
     WriteLost,
@@ -43,7 +43,7 @@ pub enum Reason {
     HalfClosed,
     /// The other side has closed the pipe.
     PeerClosed,
-    /// The name is none, or means nothing on this system.
+    /// The name is not valid, or has no meaning on this system.
     WrongName,
     /// An option or argument is out of range.
     WrongOption,
@@ -55,17 +55,17 @@ pub enum Reason {
     WrongDirection,
     /// A message is longer than the limit.
     TooLong,
-    /// What came is not what this library sends.
+    /// The peer sent what this library never sends.
     Malformed,
     /// Unix: another user could replace the socket in its directory.
     OpenDirectory,
-    /// A handle that is no overlapped, blocking end of a pipe, or a state that cannot be carried over.
+    /// A handle that is not an overlapped, blocking end of a pipe, or a state that cannot be carried over.
     WrongHandle,
     /// A call that needs a runtime was made outside one.
     NoRuntime,
-    /// This system does not have it.
+    /// This system lacks the feature.
     NotHere,
-    /// The system's own error, which [`source`](std::error::Error::source) and [`PipeError::os_error`] tell.
+    /// The system's own error: see [`source`](std::error::Error::source) and [`PipeError::os_error`].
     System,
 }
 
@@ -99,7 +99,7 @@ impl Reason {
     }
 }
 
-/// What stands inside every [`io::Error`] that this crate makes.
+/// What is inside every [`io::Error`] that this crate makes.
 ///
 /// Its `Display` and its `Debug` are the sentence: what failed, on which pipe, why, and what to do.
 ///
@@ -137,7 +137,7 @@ impl PipeError {
         self.operation
     }
 
-    /// The address of the pipe, or the name as it was given where it means none.
+    /// The address of the pipe, or the name as it was given where it is not valid.
     pub fn pipe(&self) -> &str {
         &self.pipe
     }

@@ -31,7 +31,7 @@ impl fmt::Display for ImpersonationLevel {
     }
 }
 
-/// Whom a client takes for its server. What it connects to is checked before a byte is sent.
+/// Which server a client accepts. It is checked before a byte is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -82,7 +82,7 @@ impl PeerIdentity {
     }
 }
 
-/// The SID or uid. (The account's name may have to be asked for elsewhere: [`account`](PeerIdentity::account).)
+/// The SID or uid. (The account's name may need a look-up on the network: [`account`](PeerIdentity::account).)
 impl fmt::Display for PeerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.sid, self.uid) {

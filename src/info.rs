@@ -1,4 +1,4 @@
-//! What the system knows of a pipe: of one that is open, and of all that there are.
+//! What the system knows of an open pipe, and of all existing ones.
 
 use std::fmt;
 
@@ -81,7 +81,7 @@ pub struct PipeEntry {
 }
 
 impl PipeEntry {
-    /// The name as one would give it to [`PipeStream::connect`](crate::PipeStream::connect): `mypipe`.
+    /// The name that [`PipeStream::connect`](crate::PipeStream::connect) takes: `mypipe`.
     ///
     /// What is not Unicode in it shows as U+FFFD, and such a name leads nowhere: [`path`](PipeEntry::path) and
     /// [`address`](PipeEntry::address) are exact.
@@ -94,7 +94,7 @@ impl PipeEntry {
         &self.address
     }
 
-    /// The path that the system is given.
+    /// The path that is passed to the system.
     pub fn path(&self) -> &std::path::Path {
         self.address.os_path()
     }

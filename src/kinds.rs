@@ -1,4 +1,4 @@
-//! What a pipe and its ends can be: the small types that every other room needs.
+//! What a pipe and its ends can be: the small types that every other module needs.
 
 use std::fmt;
 

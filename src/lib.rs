@@ -30,15 +30,15 @@
 //!
 //! # What it does
 //!
-//! * [`PipeListener`] holds a name and gives a [`PipeStream`] for every client that came, in order, with none lost.
-//! * [`PipeStream::connect`] waits for a busy server by the system's own events, for as long as [`ConnectOptions`] say.
-//! * Streams are full duplex, have deadlines that move a call that is already waiting, and lose no byte to them.
-//! * It is closed to others unless told otherwise: owner-only pipes, no remote clients, and clients that a server may
-//!   identify and not impersonate.
+//! * [`PipeListener`] holds a name and returns a [`PipeStream`] for every client, in order, with none lost.
+//! * [`PipeStream::connect`] waits for a busy server on the system's own events, as long as [`ConnectOptions`] allow.
+//! * Streams are full duplex. Their deadlines also apply to a call that is already waiting, and no byte is lost.
+//! * It is closed to others by default: owner-only pipes, no remote clients, and clients that a server may identify but
+//!   not impersonate.
 //!
 //! # What it does not do
 //!
-//! * It is no transport between machines; see [`PipeName`] for the one exception that Windows has.
+//! * It does not connect machines; see [`PipeName`] for the one exception, on Windows.
 //! * Without features it starts no thread, and depends on nothing but the bindings of the system. (On Windows
 //!   `wait_drained` and `close_write` may wait for the peer on a thread of the system's own pool.)
 //! * It puts no protocol on the pipe: what you write is what the other program reads.
@@ -48,9 +48,9 @@
 //! All are off by default; `docs/frameworks.md` says what each brings.
 //!
 //! * `tokio`: the async half, `npipe::tokio`. On Windows it has one thread, made when it is first needed.
-//! * `axum`: the async listener is one of `axum::serve`, and `ConnectInfo<Peer>` says who asks.
+//! * `axum`: `axum::serve` takes the async listener, and `ConnectInfo<Peer>` says who asks.
 //! * `hyper-util`: `PipeConnector`, for hyper's and tonic's clients.
-//! * `tonic`: the async listener's `incoming()` is one of tonic's servers. Needs Rust 1.88, as tonic does.
+//! * `tonic`: tonic's servers take the async listener's `incoming()`. Needs Rust 1.88, as tonic does.
 //! * `serde`: names and the options' enums in configurations.
 //!
 //! # Errors
@@ -62,7 +62,7 @@
 //! # Platforms
 //!
 //! Windows 10 and later, Linux and macOS; FreeBSD is type-checked only. Where one of them lacks something, the
-//! function's own text says so, and the error is `Unsupported`. What exists on one of them alone is labelled, and shown in
+//! function's documentation says so, and the error is `Unsupported`. What exists on one of them alone is labelled, and shown in
 //! the documentation of each, but for the conversions to and from the system's own types, whose traits `std` has on that
 //! system alone:
 //!

@@ -1,4 +1,4 @@
-//! The pipes that there are, and whether anybody serves one, without opening any.
+//! Lists the existing pipes, and tells whether one is served, without opening any.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,14 +8,14 @@ use crate::info::{PipeEntry, PipeState};
 use crate::name::PipeName;
 use crate::sys;
 
-/// The pipes that there are, by name, without opening any: an open would take an instance away from a client.
+/// Lists the existing pipes by name, without opening any: an open would take an instance away from a client.
 ///
 /// Windows: all pipes of this machine (`NtQueryDirectoryFile` on `\\.\pipe\`). Unix: the sockets where .NET puts them for a
-/// name, `$TMPDIR/CoreFxPipe_*` or `/tmp/CoreFxPipe_*`; those at paths of their own are nowhere listed.
+/// name, `$TMPDIR/CoreFxPipe_*` or `/tmp/CoreFxPipe_*`; sockets at other paths are listed nowhere.
 ///
 /// # Errors
 ///
-/// What the system says. Wine 10 does not list pipes: `Unsupported`.
+/// The system's error. Wine 10 does not list pipes: `Unsupported`.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ pub fn list() -> io::Result<Vec<PipeEntry>> {
 ///
 /// * `NotFound`: no such pipe. Unix: what is at its path may also be no socket, which the sentence says.
 /// * `InvalidInput`, `Unsupported`: as for [`PipeName::new`].
-/// * What the system says, for a directory that this user may not look into for example.
+/// * The system's error, for example for a directory that this user may not search.
 ///
 /// # Examples
 ///

@@ -159,7 +159,7 @@ impl PipeListener {
     /// * `TimedOut`: the deadline passed ([`set_deadline`](PipeListener::set_deadline)).
     /// * `WouldBlock`: nobody has come, and the listener is [non-blocking](PipeListener::set_nonblocking).
     /// * `ConnectionAborted`, "listener closed": [`close`](PipeListener::close) was called.
-    /// * what the system says when it has no descriptors or memory left; a later `accept` may succeed.
+    /// * The system's error when it has no descriptors or memory left; a later `accept` may succeed.
     ///
     /// # Examples
     ///
@@ -175,8 +175,8 @@ impl PipeListener {
         self.accept_within(None)
     }
 
-    /// The same, for `timeout` at most. A client that is there already is delivered however short it is; where there is a
-    /// deadline too, the earlier one counts.
+    /// Waits for the next client, for `timeout` at most. A client that is already there is delivered however short the
+    /// timeout is; where there is a deadline too, the earlier one counts.
     ///
     /// # Errors
     ///
@@ -237,8 +237,8 @@ impl PipeListener {
     /// The clients as they come: an iterator over [`accept`](PipeListener::accept) that ends once the listener is closed.
     ///
     /// A deadline that passes is an item like any other error, and the iterator can go on after it. So is a system that has
-    /// no descriptors or memory left: the client stays in the queue, and the next item is waited for a moment, so that a
-    /// loop over them does not spin.
+    /// no descriptors or memory left: the client stays in the queue, and the next item comes after a pause, so that a loop
+    /// does not spin.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming {
             listener: self,
@@ -251,8 +251,8 @@ impl PipeListener {
         &self.owner.held.name
     }
 
-    /// When `accept` gives up: for the pending call and all later ones. `None`, the default, is never. Past it they are
-    /// `TimedOut`. It does not fail today.
+    /// Sets when `accept` gives up: the pending call and all later ones. `None`, the default, means never. Past the deadline
+    /// they fail with `TimedOut`. Setting it does not fail today.
     ///
     /// # Examples
     ///
@@ -274,7 +274,7 @@ impl PipeListener {
         Ok(self.owner.held.lane.deadline())
     }
 
-    /// Whether `accept` is `WouldBlock` while nobody has come, on every clone; a pending one ends with it too. Default:
+    /// Whether `accept` fails with `WouldBlock` while there is no client, on every clone; a pending call does too. Default:
     /// false. An event loop waits for the descriptor itself (`AsFd`).
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.owner.held.lane.set_nonblocking(nonblocking);
@@ -291,7 +291,7 @@ impl PipeListener {
     ///
     /// # Errors
     ///
-    /// None today: a clone takes nothing of the system's.
+    /// None today: a clone needs nothing from the system.
     pub fn try_clone(&self) -> io::Result<PipeListener> {
         Ok(PipeListener {
             owner: self.owner.clone(),
@@ -305,7 +305,7 @@ impl PipeListener {
     ///
     /// # Errors
     ///
-    /// `ConnectionAborted`, "listener closed"; and what the system says.
+    /// `ConnectionAborted`, "listener closed"; the system's error.
     pub fn security_descriptor(&self) -> io::Result<String> {
         const OPERATION: &str = "read the security of";
         let held = &self.owner.held;
@@ -325,8 +325,8 @@ impl PipeListener {
     /// Stops listening, from any thread, and for every clone. Every blocked `accept` fails with "listener closed", as does
     /// every later one. Clients that were not accepted yet see end of file; streams live on. The name is free when this
     /// returns, and no call tells of the close before it is (Windows: once the last of its streams is dropped too, for each
-    /// holds an instance). Unix: a forked child's copy leaves the name to the process that bound it, so that a server that
-    /// becomes a daemon had better bind afterwards; what it leaves behind else is replaced by the next `bind`.
+    /// holds an instance). Unix: a forked child's copy leaves the name to the process that bound it, so a daemon should
+    /// bind after it has forked; otherwise its socket file stays until the next `bind` replaces it.
     ///
     /// # Examples
     ///
@@ -350,7 +350,7 @@ impl PipeListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.owner
             .held
@@ -408,7 +408,7 @@ impl ListenOptions {
     ///   user's, or if others could replace the socket ([`allow_shared_directory`](ListenOptions::allow_shared_directory)).
     /// * `Unsupported`: what this system does not have: [`Security::Sddl`](crate::Security::Sddl) on Unix,
     ///   [`Security::Mode`](crate::Security::Mode) on Windows, message mode on Unix systems other than Linux. Unix: a
-    ///   directory in which there can be no sockets.
+    ///   directory that cannot hold sockets.
     pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         let name = PipeName::new(name)?;
         self.check().map_err(|fault| fault.of("bind", &name))?;

@@ -10,7 +10,7 @@ use crate::error::{self, Fault, Reason};
 use crate::spelling::Spelling;
 use crate::sys;
 
-/// The address of a named pipe, checked, in the form in which the system is given it.
+/// The address of a named pipe, checked, in the form that the system takes.
 ///
 /// | given | Windows | Unix |
 /// |---|---|---|
@@ -52,7 +52,7 @@ impl PipeName {
     ///
     /// * `InvalidInput`: empty, too long (256 characters on Windows, the leading `\\.\pipe\` among them; on Unix
     ///   what a socket's address holds: 107 bytes on Linux, 103 on macOS and the BSDs), with a NUL or a `/` inside
-    ///   the name, .NET's reserved `anonymous`, or a spelling that this system has no meaning for (see the table).
+    ///   the name, .NET's reserved `anonymous`, or a spelling that has no meaning on this system (see the table).
     ///   The sentence says which, and what is allowed.
     /// * `Unsupported`: another machine's pipe, on Unix.
     pub fn new(name: impl AsRef<OsStr>) -> io::Result<PipeName> {
@@ -94,7 +94,7 @@ impl PipeName {
     /// # Errors
     ///
     /// * `InvalidInput`: empty, too long, or with a NUL inside. Windows: any path but a pipe's, `\\.\pipe\mypipe`.
-    /// * What the system says when there is no current directory.
+    /// * The system's error when there is no current directory.
     ///
     /// # Examples
     ///
@@ -144,7 +144,7 @@ impl PipeName {
         "pipe"
     }
 
-    /// The path that the system is given: `\\.\pipe\mypipe`, `/tmp/CoreFxPipe_mypipe`.
+    /// The path that is passed to the system: `\\.\pipe\mypipe`, `/tmp/CoreFxPipe_mypipe`.
     pub fn os_path(&self) -> &Path {
         &self.path
     }

@@ -8,7 +8,7 @@ use crate::identity::{ExpectServer, ImpersonationLevel};
 use crate::kinds::{Directions, PipeMode};
 use crate::security::Security;
 
-/// The longest message that is sent and received where nothing else is said: 64 MiB.
+/// The longest message that is sent and received by default: 64 MiB.
 pub(crate) const MAX_MESSAGE_SIZE: usize = 64 << 20;
 
 /// Which way the data of a listener's pipe goes, seen from the server, as .NET's `PipeDirection`. What goes against it
@@ -36,23 +36,23 @@ impl Direction {
     }
 }
 
-/// What a client opens a pipe for. What it did not open it for is then `PermissionDenied`.
+/// What a client opens a pipe for. Anything else then fails with `PermissionDenied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Access {
-    /// To read and to write. On a pipe that goes one way only, for that way.
+    /// To read and to write. On a one-way pipe, whichever it allows.
     #[default]
     ReadWrite,
     /// To read only. Unix: `shutdown(SHUT_WR)` after the connect, as .NET does.
     Read,
     /// To write only. Unix: `shutdown(SHUT_RD)` after the connect, as .NET does.
     Write,
-    /// Windows: an access mask of one's own, as `CreateFile` takes it. Unix: `Unsupported`.
+    /// Windows: any access mask, as `CreateFile` takes it. Unix: `Unsupported`.
     Mask(u32),
 }
 
-/// How to listen on a pipe. [`PipeListener::bind`](crate::PipeListener::bind) is all of the defaults.
+/// How to listen on a pipe. [`PipeListener::bind`](crate::PipeListener::bind) uses the defaults.
 ///
 /// # Examples
 ///
@@ -153,7 +153,7 @@ impl ListenOptions {
         self
     }
 
-    /// Whether clients of other machines may connect, over SMB. Default: false. Without effect on Unix, where there are none.
+    /// Whether clients of other machines may connect, over SMB. Default: false. No effect on Unix, which has none.
     pub fn accept_remote_clients(mut self, accept: bool) -> ListenOptions {
         self.accept_remote_clients = accept;
         self
@@ -168,8 +168,8 @@ impl ListenOptions {
 
     /// How many clients may connect ahead of `accept`. 0 is refused by `bind`.
     ///
-    /// Windows: so many instances are kept ready (default 32, at most 1024); while clients come faster than they are accepted,
-    /// up to four times as many may have come. Unix: the length of the kernel's queue (default: the
+    /// Windows: this many instances are kept ready (default 32, at most 1024); while clients come faster than they are
+    /// accepted, up to four times as many may be waiting. Unix: the length of the kernel's queue (default: the
     /// longest that it allows, since a .NET client that meets a full queue hangs past its own timeout).
     pub fn backlog(mut self, clients: u32) -> ListenOptions {
         self.backlog = Some(clients);
@@ -199,7 +199,7 @@ impl ListenOptions {
     /// The longest message, in bytes. Default: 64 MiB. A longer one is `InvalidInput` for `send`, before anything is sent,
     /// and `InvalidData` for `recv`.
     ///
-    /// Both sides have a limit of their own. Without effect on byte pipes.
+    /// Each side has its own limit. No effect on byte pipes.
     pub fn max_message_size(mut self, bytes: usize) -> ListenOptions {
         self.max_message_size = bytes;
         self
@@ -207,15 +207,15 @@ impl ListenOptions {
 
     /// Whether the socket may be put where another user could replace it. Default: false, and `bind` is `PermissionDenied`.
     ///
-    /// Unix: such is a directory of which some component, up to the root, belongs to neither root nor this user, or may be
-    /// written to by others and is not sticky. (`/tmp` is root's, and sticky.) [`Security::OsDefault`] does not ask. Windows:
-    /// of no effect, since a pipe is in no directory.
+    /// Unix: that is a directory with a component, up to the root, that belongs to neither root nor this user, or that
+    /// others may write to and that is not sticky. (`/tmp` is root's, and sticky.) With [`Security::OsDefault`] there is no
+    /// such check. Windows: no effect, since a pipe is not in a directory.
     pub fn allow_shared_directory(mut self, allow: bool) -> ListenOptions {
         self.allow_shared_directory = allow;
         self
     }
 
-    /// Whether these options can be meant at all.
+    /// Whether these options make sense.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         for (what, value) in [
             ("max_instances", self.max_instances),
@@ -242,7 +242,7 @@ fn check_message_size(bytes: usize) -> Result<(), Fault> {
     Err(Fault::new(Reason::WrongOption, why))
 }
 
-/// How to connect to a pipe. [`PipeStream::connect`](crate::PipeStream::connect) is all of the defaults.
+/// How to connect to a pipe. [`PipeStream::connect`](crate::PipeStream::connect) uses the defaults.
 ///
 /// # Examples
 ///
@@ -287,7 +287,7 @@ impl Default for ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// The defaults: wait 2 s for a busy server, and not for one that is not there.
+    /// The defaults: wait 2 s for a busy server, and do not wait for a missing one.
     pub fn new() -> ConnectOptions {
         ConnectOptions::default()
     }
@@ -304,7 +304,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Whether to wait for a server that is not there yet. Default: false, no such pipe is `NotFound` at once.
+    /// Whether to wait for a server that has not started yet. Default: false, and a missing pipe is `NotFound` at once.
     pub fn wait_for_server(mut self, wait: bool) -> ConnectOptions {
         self.wait_for_server = wait;
         self
@@ -322,7 +322,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Whom to take for the server; anybody else is `PermissionDenied`, before a byte is sent. Default: anyone.
+    /// Which server to accept; with any other, `connect` fails with `PermissionDenied` before a byte is sent. Default: anyone.
     ///
     /// # Examples
     ///
@@ -339,11 +339,11 @@ impl ConnectOptions {
         self
     }
 
-    /// Whether a socket is taken for the expected server's that another user could have put there. Default: false, and where
-    /// [`expect_server`](ConnectOptions::expect_server) is asked for such a directory is `PermissionDenied`.
+    /// Whether a socket that another user could have put there counts as the expected server's. Default: false, and with
+    /// [`expect_server`](ConnectOptions::expect_server) such a directory is `PermissionDenied`.
     ///
-    /// Unix: what such a directory is, [`ListenOptions::allow_shared_directory`] says; here what belongs to the expected user
-    /// is as good as one's own. Windows: of no effect.
+    /// Unix: [`ListenOptions::allow_shared_directory`] says which directories these are; here the expected user is trusted
+    /// as this one is. Windows: no effect.
     pub fn allow_shared_directory(mut self, allow: bool) -> ConnectOptions {
         self.allow_shared_directory = allow;
         self
@@ -361,7 +361,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Whether these options can be meant at all.
+    /// Whether these options make sense.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         check_message_size(self.max_message_size)
     }

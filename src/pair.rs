@@ -1,4 +1,4 @@
-//! Two connected ends that no name leads to.
+//! Two connected ends without a name.
 
 use std::io;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ const NAMELESS: &str = "ends of a pipe without a name";
 
 impl ListenOptions {
     /// Two connected ends of a pipe with these options, the server's end first: for threads, tests, and children that
-    /// inherit one. No name leads to it.
+    /// inherit one. The pipe has no name.
     ///
     /// Unix: `socketpair(2)`. Windows: a pipe with a random name, of this user alone, whose one instance has its client.
     ///
     /// # Errors
     ///
     /// * `InvalidInput`, `Unsupported`: as for [`bind`](ListenOptions::bind).
-    /// * What the system says when it has no descriptors left.
+    /// * The system's error when it has no descriptors left.
     ///
     /// # Examples
     ///
@@ -63,12 +63,11 @@ impl ListenOptions {
 }
 
 impl PipeStream {
-    /// Two connected ends of a byte pipe that no name leads to, the server's end first: [`ListenOptions::pair`] with the
-    /// defaults.
+    /// Two connected ends of a byte pipe without a name, the server's end first: [`ListenOptions::pair`] with the defaults.
     ///
     /// # Errors
     ///
-    /// What the system says when it has no descriptors left.
+    /// The system's error when it has no descriptors left.
     ///
     /// # Examples
     ///

@@ -7,7 +7,7 @@
 /// and `FA`) from others: 0x12019b is read and write without it.
 ///
 /// Unix: `bind` refuses (`PermissionDenied`) a directory in which another user could replace the socket; see
-/// [`ListenOptions::allow_shared_directory`](crate::ListenOptions::allow_shared_directory). `OsDefault` leaves this check out.
+/// [`ListenOptions::allow_shared_directory`](crate::ListenOptions::allow_shared_directory). `OsDefault` skips this check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -16,16 +16,16 @@ pub enum Security {
     /// The user that runs the server, and the system itself.
     ///
     /// Windows: a protected DACL with full access for that user's SID, `SYSTEM` and `Administrators`; of a server in an
-    /// AppContainer, or with a restricted token, for its package or logon session too. An elevated server's is the
-    /// Administrators', and other processes of its user, which are not elevated, may talk to it and add no instance. Unix:
-    /// mode 0600.
+    /// AppContainer, or with a restricted token, for its package or logon session too. An elevated server's pipe
+    /// belongs to the Administrators; processes of the same user that are not elevated may talk to it but not add
+    /// instances. Unix: mode 0600.
     #[default]
     OwnerOnly,
     /// Any local user may read and write.
     ///
     /// Windows: the above, and read and write without `FILE_CREATE_PIPE_INSTANCE` for `Everyone`. Unix: mode 0666.
     Everyone,
-    /// What the system does when nothing is said.
+    /// The system's default.
     ///
     /// Windows: `RtlDefaultNpAcl`: full access for `SYSTEM`, `Administrators` and the owner, read for everyone. Unix: the process's umask.
     OsDefault,
@@ -33,7 +33,7 @@ pub enum Security {
     ///
     /// <https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format>
     Sddl(String),
-    /// Unix: the permission bits of the socket file, 0 to 0o1777. (Daemons that clear up leave alone what is sticky in
-    /// `XDG_RUNTIME_DIR`.) Windows: `Unsupported`.
+    /// Unix: the permission bits of the socket file, 0 to 0o1777. (The sticky bit keeps clean-up daemons from removing
+    /// a socket in `XDG_RUNTIME_DIR`.) Windows: `Unsupported`.
     Mode(u32),
 }

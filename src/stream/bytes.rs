@@ -217,14 +217,14 @@ impl Read for &PipeStream {
         self.read_bytes(buffer)
     }
 
-    /// One call of the system's for all buffers.
+    /// One system call for all buffers.
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         self.read_slices(buffers)
     }
 }
 
 impl Read for PipeStream {
-    /// As for `&PipeStream`. Unix: a stream without clones asks the system once, and waits there.
+    /// As for `&PipeStream`. Unix: a stream without clones makes one system call, and waits in it.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         #[cfg(unix)]
         if let Some(read) = self.read_alone(buffer) {
@@ -233,7 +233,7 @@ impl Read for PipeStream {
         self.read_bytes(buffer)
     }
 
-    /// One call of the system's for all buffers.
+    /// One system call for all buffers.
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         self.read_slices(buffers)
     }
@@ -244,7 +244,7 @@ impl Write for &PipeStream {
         self.write_bytes(bytes)
     }
 
-    /// One call of the system's for all slices, and on a message pipe one message.
+    /// One system call for all slices, and on a message pipe one message.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.write_slices(slices)
     }
@@ -266,7 +266,7 @@ impl Write for &PipeStream {
 }
 
 impl Write for PipeStream {
-    /// As for `&PipeStream`. Unix: a stream without clones asks the system once, and waits there.
+    /// As for `&PipeStream`. Unix: a stream without clones makes one system call, and waits in it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         #[cfg(unix)]
         if let Some(written) = self.write_alone(bytes) {
@@ -275,7 +275,7 @@ impl Write for PipeStream {
         self.write_bytes(bytes)
     }
 
-    /// One call of the system's for all slices, and on a message pipe one message.
+    /// One system call for all slices, and on a message pipe one message.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.write_slices(slices)
     }

@@ -9,7 +9,7 @@ use crate::error;
 use crate::lane::Failure;
 
 impl PipeStream {
-    /// Whether the peer still has its end of the pipe. It takes nothing and never blocks.
+    /// Whether the peer still has its end of the pipe. Reads nothing and never blocks.
     ///
     /// `false`: the peer has closed, or was disconnected, and nothing that is written now arrives; what it had sent can
     /// still be read. A half close leaves the pipe connected. (Unix: not where it closes the last direction that was
@@ -19,7 +19,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -80,8 +80,8 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// `Unsupported` on a Windows byte pipe, which has no such thing: drop the stream, or end your messages with a mark of
-    /// their own. `TimedOut`: the write deadline passed while another write was still under way.
+    /// `Unsupported` on a Windows byte pipe, which has no half close: drop the stream, or end your messages with a mark
+    /// of their own. `TimedOut`: the write deadline passed while another write was still under way.
     ///
     /// # Examples
     ///
@@ -123,7 +123,7 @@ impl PipeStream {
     ///
     /// * `Write` is [`close_write`](PipeStream::close_write).
     /// * `Read` makes reads of this end end of file, the pending ones too: `Ok(0)` for [`Read`](io::Read), `None` for
-    ///   [`recv`](PipeStream::recv). What has not been read is not looked at any more.
+    ///   [`recv`](PipeStream::recv). What has not been read by then is not read any more.
     /// * `Both` does both without waiting, and ends a pending write of this end too. It is how one thread ends what
     ///   another waits for. Where the system has no half close (a Windows byte pipe), the peer sees the end when the last
     ///   clone is dropped.

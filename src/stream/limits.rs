@@ -8,17 +8,17 @@ use super::PipeStream;
 use crate::error::{Fault, Reason};
 
 impl PipeStream {
-    /// When reads and writes give up: [`set_read_deadline`](PipeStream::set_read_deadline) and
+    /// Sets when reads and writes give up: [`set_read_deadline`](PipeStream::set_read_deadline) and
     /// [`set_write_deadline`](PipeStream::set_write_deadline) in one.
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.set_read_deadline(deadline)?;
         self.set_write_deadline(deadline)
     }
 
-    /// When reads give up, the pending one and all later ones, on every clone. `None`, the default, is never.
+    /// Sets when reads give up, the pending one and all later ones, on every clone. `None`, the default, means never.
     ///
-    /// Past it a read is `TimedOut`, whatever is there to be read. No byte is lost by it, and a later deadline makes the
-    /// stream usable again. Setting one does not fail today.
+    /// Past it a read fails with `TimedOut`, even if there is something to read. No byte is lost, and a later deadline makes
+    /// the stream usable again. Setting one does not fail today.
     ///
     /// # Examples
     ///
@@ -46,9 +46,9 @@ impl PipeStream {
         Ok(self.shared.reading.deadline())
     }
 
-    /// When writes give up, the pending one and all later ones, on every clone. `None`, the default, is never.
+    /// Sets when writes give up, the pending one and all later ones, on every clone. `None`, the default, means never.
     ///
-    /// Past it a write is `TimedOut`. A write reports the bytes that went out before. Where nobody can tell how many they
+    /// Past it a write fails with `TimedOut`. A write reports the bytes that went out before. Where nobody can tell how many they
     /// were (Windows, a write larger than the free buffer), or a message went out in part, the error says so, and later
     /// writes fail with the same error, so that the stream is not corrupted in silence.
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
@@ -103,7 +103,7 @@ impl PipeStream {
         Ok(())
     }
 
-    /// Whether a call that would have to wait is `WouldBlock` instead, on every clone; pending calls end with it too.
+    /// Whether a call that would have to wait fails with `WouldBlock` instead, on every clone; pending calls do too.
     /// Default: false. An event loop waits for the descriptor itself (`AsFd`), or looks by [`peek`](PipeStream::peek).
     ///
     /// [`wait_drained`](PipeStream::wait_drained) and messages obey as well: a message that does not fit is not sent.
@@ -135,10 +135,9 @@ impl PipeStream {
         Ok(self.shared.reading.is_nonblocking())
     }
 
-    /// How long a read spins on data that is about to come before it blocks. `None`, the default, is not at all.
+    /// How long a read spins, waiting for data, before it blocks. `None`, the default, means not at all.
     ///
-    /// It trades a core for the time that a wake-up takes, where both ends answer within microseconds on cores of
-    /// their own.
+    /// It spends a core to save the time of a wake-up, where both ends answer within microseconds and have a core each.
     pub fn set_busy_poll(&self, spin: Option<Duration>) -> io::Result<()> {
         let nanos = spin.map_or(0, |spin| u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX));
         self.shared.busy_poll.store(nanos, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Messages: what a message pipe has beside its stream of bytes.
+//! Messages: what a message pipe has besides its stream of bytes.
 
 use std::io;
 
@@ -56,7 +56,7 @@ impl PipeStream {
     /// # Errors
     ///
     /// * `Unsupported` on a byte pipe.
-    /// * `TimedOut`, by the read deadline or timeout. What had come of a message is in `message` by then: the next call
+    /// * `TimedOut`, by the read deadline or timeout. What has come of a message is in `message` by then: the next call
     ///   with the same `Vec` appends the rest.
     /// * `UnexpectedEof`: the peer has gone in the middle of a message. What had come of it is in `message`.
     ///
@@ -132,15 +132,14 @@ impl PipeStream {
     }
 
     /// One request, one reply: sends `request`, and appends the next message that comes to `reply`. Threads that do so
-    /// at the same time get each their own reply, from a peer that answers in order.
+    /// at the same time each get their own reply, from a peer that answers in order.
     ///
-    /// After one that timed out its reply may still come: the next `transact` takes it first, and drops it. (A
-    /// [`recv`](PipeStream::recv) in between gets it as any message.)
+    /// After one that timed out, its reply may still come: the next `transact` discards it. (A [`recv`](PipeStream::recv) in
+    /// between receives it like any message.)
     ///
     /// # Errors
     ///
-    /// Those of [`send`](PipeStream::send) and [`recv`](PipeStream::recv), the latter's for a peer that closes before it
-    /// answers being `None`.
+    /// Those of [`send`](PipeStream::send) and [`recv`](PipeStream::recv). `None` if the peer closes before it answers.
     ///
     /// # Examples
     ///
@@ -176,7 +175,7 @@ impl PipeStream {
         }
     }
 
-    /// Receives the reply to the last request: those to earlier ones, which were not waited for long enough, come first.
+    /// Receives the reply to the last request: those to earlier ones, whose waits timed out, come first.
     fn receive_own(&self, turn: &Turn<'_, sys::Waiter>, reply: &mut Vec<u8>) -> Received {
         let mut late = [0; 4096];
         while self.state().owed() > 1 {
@@ -189,11 +188,11 @@ impl PipeStream {
         self.receive(turn, reply)
     }
 
-    /// What can be read without waiting, or whether the end is next. It takes nothing and never blocks.
+    /// What can be read without waiting, and whether the end is next. Reads nothing and never blocks.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     ///
     /// # Examples
     ///

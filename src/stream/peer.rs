@@ -32,10 +32,10 @@ pub(crate) fn as_client<T>(
 }
 
 impl PipeStream {
-    /// The process at the other end. It may have ended since, and its number may be another's by now.
+    /// The process at the other end. It may have ended by now, and its number may have been reused.
     ///
-    /// Windows: `GetNamedPipeClientProcessId`, `GetNamedPipeServerProcessId`. Linux: `SO_PEERCRED`, which tells of a
-    /// server the process that began to listen. macOS: `LOCAL_PEERPID`.
+    /// Windows: `GetNamedPipeClientProcessId`, `GetNamedPipeServerProcessId`. Linux: `SO_PEERCRED`, which for a
+    /// server is the process that began to listen. macOS: `LOCAL_PEERPID`.
     ///
     /// # Errors
     ///
@@ -49,13 +49,13 @@ impl PipeStream {
     /// Who is at the other end.
     ///
     /// Windows, server: the user that the client lets it see, by [`ImpersonationLevel`](crate::ImpersonationLevel); as long as nothing has been
-    /// read from the client, the user of its process, which is a hint and nothing to admit anybody by: read first.
+    /// read from the client, the user of its process, which is only a hint and must not decide who gets in: read first.
     /// Windows, client: the user of the server's process, or, where this user may not look at that, the pipe's owner.
     /// Unix: `SO_PEERCRED`, `getpeereid`.
     ///
     /// # Errors
     ///
-    /// What the system says; `PermissionDenied` for a client that came with [`ImpersonationLevel::Anonymous`](crate::ImpersonationLevel::Anonymous).
+    /// The system's error; `PermissionDenied` for a client that came with [`ImpersonationLevel::Anonymous`](crate::ImpersonationLevel::Anonymous).
     ///
     /// # Examples
     ///
@@ -79,7 +79,7 @@ impl PipeStream {
     /// # Errors
     ///
     /// * `InvalidInput` on a client's stream.
-    /// * The system's: among them that nothing has been read from the client yet (1368), which Windows asks for first.
+    /// * The system's: among them 1368, since Windows requires that something has been read from the client first.
     ///
     /// # Examples
     ///
@@ -106,7 +106,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.io()
             .info()
@@ -119,7 +119,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says; `NotFound` on Unix once the socket file is gone.
+    /// The system's error; `NotFound` on Unix once the socket file is gone.
     pub fn security_descriptor(&self) -> io::Result<String> {
         self.io()
             .security(self.name())
@@ -130,8 +130,8 @@ impl PipeStream {
 impl PeerIdentity {
     /// Windows: the account's name, as `DOMAIN\user`; None where the system has none for the SID. Unix: None.
     ///
-    /// It is looked up when it is asked for (`LookupAccountSid`), and not known to the stream: of an account of a domain the
-    /// system asks a domain controller, which can take seconds where none answers.
+    /// It is looked up at each call (`LookupAccountSid`): for an account of a domain the system asks a domain controller,
+    /// which can take seconds where none answers.
     pub fn account(&self) -> Option<String> {
         #[cfg(windows)]
         return self.sid().and_then(crate::sys::account);

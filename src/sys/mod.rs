@@ -15,7 +15,7 @@
 //! * `pair`: two connected streams that no name leads to;
 //! * `Connector`: `attempt` to connect, which never waits, `wait_free` for a busy server, `wait_server` for one that is not
 //!   there;
-//! * `list::list`: the pipes there are; `list::state`: whether anybody serves one.
+//! * `list::list`: the existing pipes; `list::state`: whether anybody serves one.
 
 #[cfg(unix)]
 mod unix;

@@ -14,7 +14,7 @@ use crate::name::PipeName;
 /// How long `accept` pauses when the system has no descriptors or memory left, as axum does for its own listeners.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves a pipe. Once the listener is closed no client comes any more: end the server by its graceful shutdown.
+/// Serves a pipe. Once the listener is closed no more clients come: end the server by its graceful shutdown.
 ///
 /// # Examples
 ///

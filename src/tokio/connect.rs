@@ -1,4 +1,4 @@
-//! How a task comes to a client's stream.
+//! How a task connects as a client.
 
 use std::ffi::OsStr;
 use std::future::{Future, poll_fn};
@@ -31,10 +31,10 @@ impl PipeStream {
 }
 
 impl ConnectOptions {
-    /// Connects to the pipe `name`, for tokio's tasks. Dropped, it has taken nothing.
+    /// Connects to the pipe `name`, for tokio's tasks. If the future is dropped, no connection is left.
     ///
-    /// What is waited for is the system's events where it has them, and else looks in growing intervals of 50 ms at most;
-    /// no thread is blocked. The future borrows nothing of these options.
+    /// It waits on the system's events where there are any, and otherwise polls in growing intervals of 50 ms at most; no
+    /// thread is blocked. The future borrows nothing of these options.
     ///
     /// # Errors
     ///

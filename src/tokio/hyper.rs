@@ -21,7 +21,7 @@ impl Connection for PipeStream {
     }
 }
 
-/// Connects to a pipe for hyper's and tonic's clients: whatever the URI says, or by what it says.
+/// Connects hyper's and tonic's clients to a pipe: always the same one, or the one that the URI names.
 ///
 /// # Examples
 ///
@@ -49,7 +49,7 @@ pub struct PipeConnector {
 
 impl PipeConnector {
     /// Every connection goes to the pipe `name`, in any of the spellings of [`PipeName`](crate::PipeName), whatever host a
-    /// URI names. A name that is none is an error of each connection.
+    /// URI names. With a wrong name every connection fails.
     pub fn new(name: impl AsRef<OsStr>) -> PipeConnector {
         PipeConnector {
             name: Some(name.as_ref().to_owned()),

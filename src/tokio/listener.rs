@@ -59,7 +59,7 @@ impl PipeListener {
     ///
     /// # Errors
     ///
-    /// Those of [`ListenOptions::bind`]; and outside a runtime that there is none.
+    /// Those of [`ListenOptions::bind`]; outside a runtime, an error that says so.
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         ListenOptions::new().bind_tokio(name)
     }
@@ -68,12 +68,12 @@ impl PipeListener {
         self.listener.held()
     }
 
-    /// Waits for the next client. Dropped, it has taken nobody.
+    /// Waits for the next client. If the future is dropped, no client is lost.
     ///
     /// # Errors
     ///
     /// * `ConnectionAborted`, "listener closed": [`close`](PipeListener::close) was called.
-    /// * what the system says when it has no descriptors or memory left; a later `accept` may succeed.
+    /// * The system's error when it has no descriptors or memory left; a later `accept` may succeed.
     pub async fn accept(&self) -> io::Result<PipeStream> {
         let mut place = self.held().tasks.place();
         poll_fn(|cx| self.poll_accept(cx, &mut place)).await
@@ -95,8 +95,8 @@ impl PipeListener {
     }
 
     /// The clients as they come: a [`Stream`] of what [`accept`](PipeListener::accept) gives, that ends once the listener is
-    /// closed. After the system had no descriptors or memory left, which is an item, the next one is waited for a moment:
-    /// the client stays in the queue, and a loop over them does not spin.
+    /// closed. An item may be the error that the system has no descriptors or memory left: the client stays in the queue,
+    /// and the next item comes after a pause, so that a loop does not spin.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming {
             listener: self,
@@ -119,7 +119,7 @@ impl PipeListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.listener.info()
     }
@@ -158,12 +158,12 @@ impl PipeListener {
         self.listener.close();
     }
 
-    /// A blocking listener from here on in this runtime. The streams that it has accepted stay what they are.
+    /// Takes a blocking listener into this runtime. The streams that it has accepted stay blocking.
     ///
     /// # Errors
     ///
     /// `InvalidInput`: there are clones of it ([`try_clone`](crate::PipeListener::try_clone)), which would block in it. What
-    /// the system says; and outside a runtime that there is none.
+    /// the system says; outside a runtime, an error that says so.
     pub fn from_blocking(listener: crate::PipeListener) -> io::Result<PipeListener> {
         const OPERATION: &str = "from_blocking of";
         if listener.has_clones() {
@@ -183,11 +183,11 @@ impl PipeListener {
         Ok(PipeListener { io, listener })
     }
 
-    /// A listener for threads from here on.
+    /// Turns it into a blocking listener.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn into_blocking(self) -> io::Result<crate::PipeListener> {
         let PipeListener { io, listener } = self;
         let held = listener.held();
@@ -202,7 +202,7 @@ impl ListenOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`bind`](ListenOptions::bind); and outside a runtime that there is none.
+    /// Those of [`bind`](ListenOptions::bind); outside a runtime, an error that says so.
     pub fn bind_tokio(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         let options = ListenOptions {
             for_tasks: true,

@@ -46,7 +46,7 @@ impl PipeStream {
 
     /// Receives one whole message and appends it to `message`, as [`PipeStream::recv`](crate::PipeStream::recv).
     ///
-    /// A `recv` that is dropped has taken nothing: the message is the next one's, from its beginning.
+    /// A `recv` that is dropped has taken nothing: the next one gets the message from its beginning.
     ///
     /// # Errors
     ///
@@ -70,9 +70,9 @@ impl PipeStream {
     }
 
     /// One request, one reply, as [`PipeStream::transact`](crate::PipeStream::transact): tasks that do so at the same time
-    /// get each their own reply, from a peer that answers in order.
+    /// each get their own reply, from a peer that answers in order.
     ///
-    /// One that is dropped after its request has gone out leaves its reply to the next `recv`.
+    /// If it is dropped after its request has gone out, the next `recv` gets the reply.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! The async half: the same pipes for tokio's tasks. Feature `tokio`.
 //!
 //! Names, options, errors and meanings are those of the blocking half ([`PipeListener`](crate::PipeListener),
-//! [`PipeStream`](crate::PipeStream)); what waits is `async`, what does not is plain.
+//! [`PipeStream`](crate::PipeStream)); calls that may wait are `async`, the others are plain functions.
 //!
 //! ```no_run
 //! use npipe::tokio::PipeListener;
@@ -32,13 +32,13 @@
 //! # Timeouts and cancellation
 //!
 //! They are tokio's own: `tokio::time::timeout`, `select!`, dropping the future. There are no deadlines here.
-//! A future that is dropped gives its call up:
+//! Dropping a future gives its call up:
 //!
-//! * a read, `recv`, `accept` or `connect` has taken nothing: what comes is the next one's;
+//! * a read, `recv`, `accept` or `connect` has taken nothing: the next call gets what comes;
 //! * a write that was still pending has written nothing;
 //! * a `send` arrives whole or not at all, in order.
 //!
-//! What said `Ok` arrives, even if the stream is dropped at once, and the runtime with it.
+//! What was written with `Ok` arrives, even if the stream is dropped at once, and the runtime with it.
 
 #[cfg(feature = "axum")]
 mod axum;

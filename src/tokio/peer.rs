@@ -6,7 +6,8 @@ use crate::tokio::PipeStream;
 /// Who is at the other end of a connection: axum's `ConnectInfo<Peer>`, tonic's connection info.
 ///
 /// Both were looked up when the connection was accepted. Windows: at that moment nothing has been read from the client, so
-/// that its identity is the user of its process, and a hint; admit by the pipe's [`Security`](crate::Security).
+/// its identity is the user of its process, which is only a hint; let the pipe's [`Security`](crate::Security) decide who
+/// gets in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Peer {

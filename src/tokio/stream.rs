@@ -48,12 +48,12 @@ impl PipeStream {
         })
     }
 
-    /// A blocking stream from here on in this runtime. It has no other clones.
+    /// Takes a blocking stream into this runtime. It must have no other clones.
     ///
     /// # Errors
     ///
     /// `InvalidInput`: there are clones of it ([`try_clone`](crate::PipeStream::try_clone)), which would block in it. What
-    /// the system says; and outside a runtime that there is none.
+    /// the system says; outside a runtime, an error that says so.
     ///
     /// # Examples
     ///
@@ -79,7 +79,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says; and outside a runtime that there is none.
+    /// The system's error; outside a runtime, an error that says so.
     pub fn pair() -> io::Result<(PipeStream, PipeStream)> {
         let (server, client) = crate::PipeStream::pair()?;
         Ok((
@@ -88,7 +88,7 @@ impl PipeStream {
         ))
     }
 
-    /// A stream for threads from here on.
+    /// Turns it into a blocking stream.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl PipeStream {
         self.inner.state.kind.role
     }
 
-    /// Waits until there is data, or the end: then a read has something to say at once, if nobody else was faster.
+    /// Waits until there is data, or the end: then a read returns at once, unless another task was faster.
     ///
     /// Any number of tasks may wait. It takes nothing, and may be dropped at any time.
     ///
@@ -148,8 +148,8 @@ impl PipeStream {
         self.inner.readable().await
     }
 
-    /// Waits until a write would take something. (It may be wrong at times: a [`try_write`](PipeStream::try_write) that
-    /// is `WouldBlock` after it waits once more.)
+    /// Waits until a write would take something. (It can be wrong: if [`try_write`](PipeStream::try_write) is `WouldBlock`
+    /// afterwards, wait again.)
     ///
     /// Any number of tasks may wait. It writes nothing, and may be dropped at any time.
     pub async fn writable(&self) -> io::Result<()> {
@@ -178,7 +178,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn peek(&self) -> io::Result<Peek> {
         self.inner.peek()
     }
@@ -217,7 +217,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn is_connected(&self) -> io::Result<bool> {
         match self.inner.io.stream().is_connected() {
             Err(e) if is_end(&e) => Ok(false),
@@ -239,15 +239,15 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn peer_identity(&self) -> io::Result<PeerIdentity> {
         let asked = self.inner.io.stream().peer_identity();
         self.inner.named("peer_identity of", asked)
     }
 
     /// Runs `work` on this thread as the client, as
-    /// [`PipeStream::impersonate_client`](crate::PipeStream::impersonate_client). It is no place to wait in: a task that is
-    /// polled by another thread would not be the client there. Windows only.
+    /// [`PipeStream::impersonate_client`](crate::PipeStream::impersonate_client). Do not await in it: a task that another thread
+    /// polls would not be the client there. Windows only.
     ///
     /// # Errors
     ///
@@ -262,7 +262,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     pub fn info(&self) -> io::Result<PipeInfo> {
         let asked = self.inner.io.stream().info();
         self.inner.named("look at", asked)
@@ -273,7 +273,7 @@ impl PipeStream {
     ///
     /// # Errors
     ///
-    /// What the system says; `NotFound` on Unix once the socket file is gone.
+    /// The system's error; `NotFound` on Unix once the socket file is gone.
     pub fn security_descriptor(&self) -> io::Result<String> {
         let asked = self.inner.io.stream().security(self.local_addr());
         self.inner.named("read the security of", asked)

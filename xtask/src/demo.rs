@@ -52,7 +52,7 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         Ok(found) => found.into_iter().next(),
         Err(error) if place.ci => return Err(error.context("no .NET for the demo")),
         Err(error) => {
-            ui::note(&format!("there is no .NET to be had: {error:#}"));
+            ui::note(&format!("no .NET available: {error:#}"));
             ui::note("so this shows Rust with Rust alone");
             None
         }

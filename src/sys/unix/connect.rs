@@ -49,7 +49,7 @@ pub(crate) struct Connector {
     /// What the last wait for room in a queue came back with: the next attempt's.
     #[cfg(target_os = "linux")]
     connected: Option<OwnedFd>,
-    /// Made by the first wait for a server; None inside where it cannot be had.
+    /// Made by the first wait for a server; None inside where it is unavailable.
     #[cfg(target_os = "linux")]
     watch: Option<Option<OwnedFd>>,
     #[cfg(not(target_os = "linux"))]

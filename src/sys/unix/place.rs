@@ -52,7 +52,7 @@ fn explained(reason: Reason, why: String, error: io::Error) -> io::Error {
 /// What a place shall be like.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
-    /// None: what the umask makes of it.
+    /// None: by the umask.
     pub(super) mode: Option<u32>,
     pub(super) backlog: i32,
     /// Whether a directory is taken in which others could replace the socket.
@@ -362,7 +362,7 @@ struct Lock {
 }
 
 impl Lock {
-    /// None where it cannot be had: not every file system has locks, not everybody may read the directory, and somebody may
+    /// None where it is unavailable: not every file system has locks, not everybody may read the directory, and somebody may
     /// hold it for ever. The look at the inode has to do then.
     fn take(path: &Path) -> Option<Lock> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

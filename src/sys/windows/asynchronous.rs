@@ -222,7 +222,7 @@ impl AsyncListener {
 #[derive(Debug)]
 pub(crate) struct AsyncConnector {
     connector: Connector,
-    /// None inside where it cannot be had.
+    /// None inside where it is unavailable.
     free: Option<Option<Free>>,
 }
 

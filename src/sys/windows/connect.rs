@@ -71,7 +71,7 @@ pub(crate) struct Connector {
     /// `\\.\pipe\`, and what follows it.
     root: String,
     name: OsString,
-    /// What waits for an instance; None inside where it cannot be had.
+    /// What waits for an instance; None inside where it is unavailable.
     device: Option<Option<OwnedHandle>>,
     backoff: Backoff,
 }
