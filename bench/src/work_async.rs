@@ -25,14 +25,43 @@ pub trait AsyncPipes: Clone + Send + Sync + 'static {
     fn connect(&self, address: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// A runtime of several threads or of this one.
-pub fn runtime(several: bool) -> io::Result<Runtime> {
-    let mut builder = if several {
-        Builder::new_multi_thread()
-    } else {
-        Builder::new_current_thread()
-    };
-    builder.enable_all().build()
+/// How a program has its tasks run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tasks {
+    /// On a runtime of several threads, not of one.
+    pub several: bool,
+    /// The client is what `block_on` runs, as the body of `#[tokio::main]` is, and no task.
+    pub main: bool,
+    /// The runtime has timers, and no I/O driver.
+    pub timers_alone: bool,
+}
+
+impl Tasks {
+    pub fn runtime(self) -> io::Result<Runtime> {
+        let mut builder = if self.several {
+            Builder::new_multi_thread()
+        } else {
+            Builder::new_current_thread()
+        };
+        if self.timers_alone {
+            builder.enable_time().build()
+        } else {
+            builder.enable_all().build()
+        }
+    }
+
+    /// Runs what a client does.
+    fn run<T: Send + 'static>(
+        self,
+        runtime: &Runtime,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> io::Result<T> {
+        if self.main {
+            return Ok(runtime.block_on(work));
+        }
+        let task = runtime.spawn(work);
+        runtime.block_on(task).map_err(io::Error::other)
+    }
 }
 
 pub fn serve<P: AsyncPipes>(runtime: &Runtime, pipes: P, address: &str) -> io::Result<()> {
@@ -83,45 +112,49 @@ async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Resul
     Ok(())
 }
 
-pub fn work<P: AsyncPipes>(runtime: &Runtime, pipes: P, address: &str) -> io::Result<()> {
+pub fn work<P: AsyncPipes>(
+    runtime: &Runtime,
+    tasks: Tasks,
+    pipes: P,
+    address: &str,
+) -> io::Result<()> {
     let connecting = {
         let (pipes, address) = (pipes.clone(), address.to_owned());
-        runtime.spawn(async move { pipes.connect(&address).await })
+        async move { pipes.connect(&address).await }
     };
-    let mut kept = Some(runtime.block_on(connecting)??);
+    let mut kept = Some(tasks.run(runtime, connecting)??);
     let mut idle = Vec::new();
     protocol::obey(|command| {
-        // Spawned, so that on a runtime of several threads it runs where its I/O is.
         let (pipes, address) = (pipes.clone(), address.to_owned());
         match command {
             Command::Trip { .. } | Command::Write { .. } => {
                 let mut stream = kept
                     .take()
                     .ok_or_else(|| io::Error::other("the connection was lost before"))?;
-                let (stream, took) = runtime.block_on(runtime.spawn(async move {
+                let (stream, took) = tasks.run(runtime, async move {
                     let took = match command {
                         Command::Trip { size, count } => trips(&mut stream, size, count).await,
                         Command::Write { size, count } => writes(&mut stream, size, count).await,
                         _ => Ok(0),
                     };
                     (stream, took)
-                }))?;
+                })?;
                 kept = Some(stream);
                 Ok(vec![took?])
             }
-            Command::Connect { count } => runtime.block_on(runtime.spawn(async move {
+            Command::Connect { count } => tasks.run(runtime, async move {
                 let began = Instant::now();
                 for _ in 0..count {
                     ping(&mut pipes.connect(&address).await?).await?;
                 }
                 Ok(vec![nanos(began, Instant::now())])
-            }))?,
+            })?,
             Command::Storm { clients, rounds } => {
-                runtime.block_on(runtime.spawn(storm(pipes, address, clients, rounds)))?
+                tasks.run(runtime, storm(pipes, address, clients, rounds))?
             }
             Command::Idle { count } => {
                 idle.clear();
-                idle = runtime.block_on(runtime.spawn(async move {
+                idle = tasks.run(runtime, async move {
                     let mut idle = Vec::new();
                     for _ in 0..count {
                         let mut stream = pipes.connect(&address).await?;
@@ -129,7 +162,7 @@ pub fn work<P: AsyncPipes>(runtime: &Runtime, pipes: P, address: &str) -> io::Re
                         idle.push(stream);
                     }
                     io::Result::Ok(idle)
-                }))??;
+                })??;
                 Ok(vec![0])
             }
         }

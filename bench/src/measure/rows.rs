@@ -33,9 +33,13 @@ const EVERYBODY: &[&str] = &[
     "std+spins",
     "npipe+small",
     "npipe-tokio",
+    "npipe-tokio+timers",
     "npipe-tokio+several",
+    "npipe-tokio+several+main",
+    "npipe-tokio+several+timers",
     "tokio",
     "tokio+several",
+    "tokio+several+main",
     "interprocess",
     "interprocess-tokio",
     "go",
@@ -157,8 +161,13 @@ fn is_here(subject: &str) -> bool {
     match subject.split('@').next().unwrap_or(subject) {
         "std" | "std+spins" => cfg!(unix),
         "packets" | "packets+inlined" => cfg!(target_os = "linux"),
-        // Where a runtime of several threads has its I/O elsewhere than its tasks.
-        "npipe-tokio+several" | "tokio+several" => cfg!(windows),
+        // Elsewhere it makes no difference by whom a task is woken, and sockets need tokio's driver.
+        "npipe-tokio+timers"
+        | "npipe-tokio+several"
+        | "npipe-tokio+several+main"
+        | "npipe-tokio+several+timers"
+        | "tokio+several"
+        | "tokio+several+main" => cfg!(windows),
         "bare" | "bare-overlapped" => cfg!(windows),
         "npipe+messages" | "npipe+parts" | "npipe+bytes" => {
             cfg!(any(windows, target_os = "linux"))

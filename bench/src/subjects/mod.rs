@@ -17,17 +17,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::protocol::Half;
 use crate::work::{self, Pipes};
-use crate::work_async::{self, AsyncPipes};
+use crate::work_async::{self, AsyncPipes, Tasks};
 
 /// Runs one half of a subject: its name, and `+` before every word on how it is used.
 pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
     let mut words = subject.split('+');
     let name = words.next().unwrap_or_default();
     let mut ours = ours::Ours::default();
-    let (mut several, mut inlined, mut spins) = (false, false, false);
+    let mut tasks = Tasks::default();
+    let (mut inlined, mut spins) = (false, false);
     for word in words {
         match word {
-            "several" => several = true,
+            "several" => tasks.several = true,
+            "main" => tasks.main = true,
+            "timers" => tasks.timers_alone = true,
             "inlined" => inlined = true,
             "spins" => spins = true,
             "shared" => ours.shared = true,
@@ -44,10 +47,10 @@ pub fn run(subject: &str, half: Half, address: &str) -> Result<()> {
     let _ = (inlined, spins);
     match name {
         "npipe" => blocking(&ours, half, address),
-        "npipe-tokio" => awaited(ours_async::Async, several, half, address),
+        "npipe-tokio" => awaited(ours_async::Async, tasks, half, address),
         "interprocess" => blocking(&interprocess::Blocking, half, address),
-        "interprocess-tokio" => awaited(interprocess::Async, several, half, address),
-        "tokio" => awaited(tokio::Tokio, several, half, address),
+        "interprocess-tokio" => awaited(interprocess::Async, tasks, half, address),
+        "tokio" => awaited(tokio::Tokio, tasks, half, address),
         #[cfg(unix)]
         "std" => blocking(&std::Std { spins }, half, address),
         #[cfg(target_os = "linux")]
@@ -68,10 +71,10 @@ fn blocking(pipes: &impl Pipes, half: Half, address: &str) -> io::Result<()> {
     }
 }
 
-fn awaited(pipes: impl AsyncPipes, several: bool, half: Half, address: &str) -> io::Result<()> {
-    let runtime = work_async::runtime(several)?;
+fn awaited(pipes: impl AsyncPipes, tasks: Tasks, half: Half, address: &str) -> io::Result<()> {
+    let runtime = tasks.runtime()?;
     match half {
         Half::Serve => work_async::serve(&runtime, pipes, address),
-        Half::Work => work_async::work(&runtime, pipes, address),
+        Half::Work => work_async::work(&runtime, tasks, pipes, address),
     }
 }
