@@ -26,6 +26,8 @@ use npipe::tokio::{PipeConnector, PipeListener};
 use tokio::runtime::{Builder, Runtime};
 use tower_service::Service;
 
+use Subject::{Ours, OursByTimers, Tcp, Theirs};
+
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// In bytes.
@@ -36,15 +38,45 @@ const BLOCK: u32 = 50;
 
 const ROUNDS: usize = 100;
 
-const SUBJECTS: [&str; 3] = [
-    "npipe",
-    if cfg!(windows) {
-        "tokio's own pipe"
-    } else {
-        "tokio's UnixStream"
-    },
-    "TCP on 127.0.0.1",
-];
+/// What is measured, with the one first that the others are compared with.
+const SUBJECTS: &[Subject] = if cfg!(windows) {
+    &[Theirs, Ours, OursByTimers, Tcp]
+} else {
+    &[Theirs, Ours, Tcp]
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Ours,
+    /// On a runtime without an I/O driver, which pipes on Windows do not need.
+    OursByTimers,
+    Theirs,
+    Tcp,
+}
+
+impl Subject {
+    fn title(self) -> &'static str {
+        match self {
+            Ours => "npipe",
+            OursByTimers => "npipe, no I/O driver",
+            Theirs if cfg!(windows) => "tokio's own pipe",
+            Theirs => "tokio's UnixStream",
+            Tcp => "TCP on 127.0.0.1",
+        }
+    }
+
+    fn runtime(self, threads: &str) -> Outcome<Runtime> {
+        let mut builder = match threads {
+            "current_thread" => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        match self {
+            OursByTimers => builder.enable_time(),
+            _ => builder.enable_all(),
+        };
+        Ok(builder.build()?)
+    }
+}
 
 fn main() -> Outcome<()> {
     // Cargo adds `--bench`.
@@ -55,8 +87,10 @@ fn main() -> Outcome<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["serve", subject, threads, address] => {
-            let runtime = runtime(threads)?;
-            runtime.block_on(serve(subject.parse()?, address))
+            let index: usize = subject.parse()?;
+            let subject = *SUBJECTS.get(index).ok_or("no such subject")?;
+            let runtime = subject.runtime(threads)?;
+            runtime.block_on(serve(subject, address))
         }
         [] => measure(ROUNDS),
         [rounds] => measure(rounds.parse()?),
@@ -64,15 +98,7 @@ fn main() -> Outcome<()> {
     }
 }
 
-fn runtime(threads: &str) -> Outcome<Runtime> {
-    let mut builder = match threads {
-        "current_thread" => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    Ok(builder.enable_all().build()?)
-}
-
-async fn serve(subject: usize, address: &str) -> Outcome<()> {
+async fn serve(subject: Subject, address: &str) -> Outcome<()> {
     let app = Router::new().route("/", post(async |body: Bytes| body));
     // The harness tells the end, by whatever end it comes to itself.
     std::thread::spawn(|| {
@@ -84,17 +110,17 @@ async fn serve(subject: usize, address: &str) -> Outcome<()> {
         std::io::stdout().flush()
     };
     match subject {
-        0 => {
+        Ours | OursByTimers => {
             let listener = PipeListener::bind(address)?;
             ready(address)?;
             axum::serve(listener, app).await?;
         }
-        1 => {
+        Theirs => {
             let listener = theirs::bind(address)?;
             ready(address)?;
             axum::serve(listener, app).await?;
         }
-        _ => {
+        Tcp => {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
             ready(&listener.local_addr()?.to_string())?;
             let prompt = listener.tap_io(|stream| {
@@ -159,14 +185,14 @@ mod theirs {
 }
 
 #[derive(Clone)]
-struct Theirs(String);
+struct TheirConnector(String);
 
 #[cfg(unix)]
 type Their = tokio::net::UnixStream;
 #[cfg(windows)]
 type Their = tokio::net::windows::named_pipe::NamedPipeClient;
 
-impl Service<Uri> for Theirs {
+impl Service<Uri> for TheirConnector {
     type Response = TokioIo<Their>;
     type Error = std::io::Error;
     type Future = Pin<Box<dyn Future<Output = std::io::Result<TokioIo<Their>>> + Send>>;
@@ -212,15 +238,15 @@ where
 struct Server(Child, String);
 
 impl Server {
-    fn start(subject: usize, threads: &str) -> Outcome<Server> {
-        let name = format!("npipe-bench-http-{}-{subject}", std::process::id());
-        let address = match subject {
-            1 if cfg!(windows) => format!(r"\\.\pipe\{name}"),
-            1 => std::env::temp_dir().join(name).display().to_string(),
+    fn start(index: usize, threads: &str) -> Outcome<Server> {
+        let name = format!("npipe-bench-http-{}-{index}", std::process::id());
+        let address = match SUBJECTS[index] {
+            Theirs if cfg!(windows) => format!(r"\\.\pipe\{name}"),
+            Theirs => std::env::temp_dir().join(name).display().to_string(),
             _ => name,
         };
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["serve", &subject.to_string(), threads, &address])
+            .args(["serve", &index.to_string(), threads, &address])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -251,38 +277,43 @@ fn npipe_path(name: &str) -> String {
 
 fn measure(rounds: usize) -> Outcome<()> {
     for threads in ["current_thread", "multi_thread"] {
-        let runtime = runtime(threads)?;
-        let mut servers = Vec::new();
-        for subject in 0..SUBJECTS.len() {
-            servers.push(Server::start(subject, threads)?);
+        let mut turns = Vec::new();
+        for (index, subject) in SUBJECTS.iter().enumerate() {
+            let server = Server::start(index, threads)?;
+            let block = match subject {
+                Ours | OursByTimers => client(PipeConnector::new(&server.1), "pipe"),
+                Theirs => client(TheirConnector(server.1.clone()), "pipe"),
+                Tcp => {
+                    let mut tcp = HttpConnector::new();
+                    tcp.set_nodelay(true);
+                    client(tcp, &server.1)
+                }
+            };
+            turns.push((server, subject.runtime(threads)?, block));
         }
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        let blocks = [
-            client(PipeConnector::new(&servers[0].1), "pipe"),
-            client(Theirs(servers[1].1.clone()), "pipe"),
-            client(tcp, &servers[2].1),
-        ];
-        let run = |subject: usize| -> Outcome<Duration> {
-            runtime.block_on(async { runtime.spawn(blocks[subject]()).await? })
+        let run = |index: usize| -> Outcome<Duration> {
+            let (_, runtime, block) = &turns[index];
+            runtime.block_on(async { runtime.spawn(block()).await? })
         };
-        for subject in 0..blocks.len() {
-            run(subject)?;
+        for index in 0..turns.len() {
+            run(index)?;
         }
-        let mut times = vec![Vec::with_capacity(rounds); blocks.len()];
+        let mut times = vec![Vec::with_capacity(rounds); turns.len()];
         for round in 0..rounds {
-            for turn in 0..blocks.len() {
-                let subject = (round + turn) % blocks.len();
-                times[subject].push(run(subject)?.as_secs_f64() * 1e6);
+            for turn in 0..turns.len() {
+                let index = (round + turn) % turns.len();
+                times[index].push(run(index)?.as_secs_f64() * 1e6);
             }
         }
         println!("{threads}: median of {rounds} blocks of {BLOCK} round trips");
         for (subject, its) in SUBJECTS.iter().zip(&times) {
-            let ratio = times[0].iter().zip(its).map(|(ours, its)| ours / its);
+            let ratio = its.iter().zip(&times[0]).map(|(its, first)| its / first);
             println!(
-                "  {subject:20} {:8.1} us   npipe is {:.3} of it",
+                "  {:20} {:8.1} us   {:.3} of {}",
+                subject.title(),
                 median(its.iter().copied()),
-                median(ratio)
+                median(ratio),
+                SUBJECTS[0].title()
             );
         }
     }
