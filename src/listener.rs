@@ -1,22 +1,25 @@
 //! `PipeListener`: the server's side, a name and the clients that come to it.
 
+mod held;
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{self, Fault, PipeError, Reason};
 use crate::info::PipeInfo;
-use crate::kinds::{Directions, PipeMode, Role};
+use crate::kinds::{PipeMode, Role};
 use crate::lane::{Failure, Lane, Limit};
 use crate::name::PipeName;
 use crate::options::ListenOptions;
 use crate::stream::{Kind, Parts, PipeStream};
 use crate::sys;
-#[cfg(feature = "tokio")]
-use crate::wakers::Queue;
+use held::{Gone, Slot};
+
+pub(crate) use held::Held;
 
 const OPERATION: &str = "accept";
 
@@ -55,61 +58,6 @@ struct Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.held.close();
-    }
-}
-
-/// What a listener and the streams that it made have in common.
-pub(crate) struct Held {
-    name: Arc<PipeName>,
-    mode: PipeMode,
-    directions: Directions,
-    max_message_size: usize,
-    lane: Lane<sys::ListenWaiter>,
-    pub(crate) listener: sys::Listener,
-    gone: Gone,
-    /// The tasks that wait in `accept`.
-    #[cfg(feature = "tokio")]
-    pub(crate) tasks: Arc<Queue>,
-}
-
-/// Whether the name has been given up. Who learns of a close is told so no sooner: it would find the name taken.
-#[derive(Debug, Default)]
-struct Gone {
-    done: Mutex<bool>,
-    news: Condvar,
-}
-
-impl Gone {
-    #[cfg(feature = "tokio")]
-    fn is_set(&self) -> bool {
-        *self.done.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self) {
-        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.news.notify_all();
-    }
-
-    fn wait(&self) {
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        // The one who closes waits for whoever is in the lane, and they have left it before they come here.
-        drop(self.news.wait_while(done, |done| !*done));
-    }
-}
-
-/// A stream's slot in its listener, free again on drop.
-struct Slot(Arc<Held>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let held = &self.0;
-        let slots = held.listener.slots();
-        slots.release();
-        if slots.most().is_some() && !held.lane.is_closed() {
-            held.listener.released();
-            #[cfg(feature = "tokio")]
-            held.tasks.wake_next();
-        }
     }
 }
 
@@ -357,30 +305,6 @@ impl PipeListener {
             .listener
             .info()
             .map_err(|e| error::named("look at", self.local_addr(), e))
-    }
-}
-
-impl Held {
-    pub(crate) fn closed(&self, operation: &'static str) -> io::Error {
-        self.gone.wait();
-        Fault::new(Reason::Closed, "listener closed").of(operation, &self.name)
-    }
-
-    fn close(&self) {
-        self.lane.close();
-        let _turn = self.lane.enter_last();
-        self.listener.close();
-        self.gone.set();
-        #[cfg(feature = "tokio")]
-        self.tasks.wake_all();
-    }
-}
-
-#[cfg(feature = "tokio")]
-impl Held {
-    /// Whether it is closed, and the name free.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.gone.is_set()
     }
 }
 
