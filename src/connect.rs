@@ -21,6 +21,20 @@ impl PipeStream {
     /// # Errors
     ///
     /// Those of [`ConnectOptions::connect`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::io::ErrorKind;
+    /// use npipe::PipeStream;
+    ///
+    /// match PipeStream::connect("mypipe") {
+    ///     Ok(stream) => println!("connected to {}", stream.peer_addr()),
+    ///     Err(e) if e.kind() == ErrorKind::NotFound => println!("start the server first ({e})"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn connect(name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
         ConnectOptions::new().connect(name)
     }
@@ -36,6 +50,28 @@ impl ConnectOptions {
     /// * `TimedOut`: the server stayed busy, or none came, until the timeout.
     /// * `PermissionDenied`: the pipe's security does not let this user in, or its server is not the expected one.
     /// * `ConnectionAborted`: cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use npipe::{ConnectOptions, PipeError, Reason};
+    ///
+    /// let connected = ConnectOptions::new()
+    ///     .timeout(Duration::from_secs(5))
+    ///     .wait_for_server(true)
+    ///     .connect("mypipe");
+    /// match connected {
+    ///     Ok(stream) => println!("connected to {}", stream.peer_addr()),
+    ///     Err(error) => match PipeError::of(&error).map(PipeError::reason) {
+    ///         Some(Reason::NoServerCame) => println!("no server within 5 s"),
+    ///         Some(Reason::Busy) => println!("it serves others, and did so for 5 s"),
+    ///         Some(Reason::NotAllowed) => println!("it is there, and not for this user"),
+    ///         _ => return Err(error),
+    ///     },
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn connect(&self, name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
         let name = PipeName::new(name)?;
         self.check().map_err(|fault| fault.of(OPERATION, &name))?;

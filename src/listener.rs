@@ -67,6 +67,37 @@ impl PipeListener {
     /// # Errors
     ///
     /// Those of [`ListenOptions::bind`].
+    ///
+    /// # Examples
+    ///
+    /// Bind or connect: of programs that start at the same time exactly one is the server.
+    /// `examples/single_instance.rs` is the whole program.
+    ///
+    /// ```no_run
+    /// use std::io::ErrorKind;
+    /// use npipe::{PipeListener, PipeStream};
+    ///
+    /// loop {
+    ///     match PipeListener::bind("my-program") {
+    ///         Ok(listener) => {
+    ///             println!("the first: {}", listener.local_addr());
+    ///             break;
+    ///         }
+    ///         Err(e) if e.kind() == ErrorKind::AddrInUse => {}
+    ///         Err(e) => return Err(e),
+    ///     }
+    ///     match PipeStream::connect("my-program") {
+    ///         Ok(stream) => {
+    ///             println!("another one runs, as process {}", stream.peer_pid()?);
+    ///             break;
+    ///         }
+    ///         // It has ended between the two calls: try again.
+    ///         Err(e) if e.kind() == ErrorKind::NotFound => {}
+    ///         Err(e) => return Err(e),
+    ///     }
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         ListenOptions::new().bind(name)
     }
@@ -224,6 +255,21 @@ impl PipeListener {
 
     /// Whether `accept` fails with `WouldBlock` while there is no client, on every clone; a pending call does too. Default:
     /// false. An event loop waits for the descriptor itself (`AsFd`).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// use std::io::ErrorKind;
+    ///
+    /// listener.set_nonblocking(true)?;
+    /// match listener.accept() {
+    ///     Ok(stream) => println!("{stream:?}"),
+    ///     Err(e) if e.kind() == ErrorKind::WouldBlock => println!("nobody has come yet"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.owner.held.lane.set_nonblocking(nonblocking);
         Ok(())
@@ -240,6 +286,22 @@ impl PipeListener {
     /// # Errors
     ///
     /// None today: a clone needs nothing from the system.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// let closer = listener.try_clone()?;
+    /// std::thread::spawn(move || {
+    ///     let _ = std::io::stdin().read_line(&mut String::new());
+    ///     closer.close(); // on Enter
+    /// });
+    /// for stream in listener.incoming() {
+    ///     println!("{:?}", stream?);
+    /// }
+    /// // Closed. The streams live on: `PipeStream::shutdown` ends what other threads read from them.
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn try_clone(&self) -> io::Result<PipeListener> {
         Ok(PipeListener {
             owner: self.owner.clone(),
@@ -254,6 +316,15 @@ impl PipeListener {
     /// # Errors
     ///
     /// `ConnectionAborted`, "listener closed"; the system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// // Unix: "0600". Windows: such as "O:…G:…D:P(A;;…".
+    /// println!("{}", listener.security_descriptor()?);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn security_descriptor(&self) -> io::Result<String> {
         const OPERATION: &str = "read the security of";
         let held = &self.owner.held;
@@ -271,10 +342,12 @@ impl PipeListener {
     }
 
     /// Stops listening, from any thread, and for every clone. Every blocked `accept` fails with "listener closed", as does
-    /// every later one. Clients that were not accepted yet see end of file; streams live on. The name is free when this
-    /// returns, and no call tells of the close before it is (Windows: once the last of its streams is dropped too, for each
-    /// holds an instance). Unix: a forked child's copy leaves the name to the process that bound it, so a daemon should
-    /// bind after it has forked; otherwise its socket file stays until the next `bind` replaces it.
+    /// every later one. Clients that were not accepted yet see end of file; streams live on, and so do the reads that other
+    /// threads wait in: [`shutdown`](PipeStream::shutdown) ends those (`examples/json_lines.rs`).
+    ///
+    /// The name is free when this returns, and no call tells of the close before it is (Windows: once the last of its streams
+    /// is dropped too, for each holds an instance). Unix: a forked child's copy leaves the name to the process that bound it,
+    /// so a daemon should bind after it has forked; otherwise its socket file stays until the next `bind` replaces it.
     ///
     /// # Examples
     ///
@@ -299,6 +372,14 @@ impl PipeListener {
     /// # Errors
     ///
     /// The system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// println!("{:?}", listener.info()?);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.owner
             .held
@@ -333,6 +414,26 @@ impl ListenOptions {
     /// * `Unsupported`: what this system does not have: [`Security::Sddl`](crate::Security::Sddl) on Unix,
     ///   [`Security::Mode`](crate::Security::Mode) on Windows, message mode on Unix systems other than Linux. Unix: a
     ///   directory that cannot hold sockets.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use npipe::{ListenOptions, PipeError, Reason, Security};
+    ///
+    /// let bound = ListenOptions::new().security(Security::Everyone).bind("mypipe");
+    /// let listener = match bound {
+    ///     Ok(listener) => listener,
+    ///     Err(error) => match PipeError::of(&error).map(PipeError::reason) {
+    ///         Some(Reason::NameTaken) => {
+    ///             eprintln!("it runs already ({error})");
+    ///             return Ok(());
+    ///         }
+    ///         Some(Reason::WrongOption | Reason::NotHere) => panic!("a mistake of ours: {error}"),
+    ///         _ => return Err(error),
+    ///     },
+    /// };
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         let name = PipeName::new(name)?;
         self.check().map_err(|fault| fault.of("bind", &name))?;

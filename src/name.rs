@@ -55,6 +55,23 @@ impl PipeName {
     ///   the name, .NET's reserved `anonymous`, or a spelling that has no meaning on this system (see the table).
     ///   The sentence says which, and what is allowed.
     /// * `Unsupported`: another machine's pipe, on Unix.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use npipe::PipeName;
+    ///
+    /// for given in ["mypipe", "", "two\0parts"] {
+    ///     match PipeName::new(given) {
+    ///         Ok(name) => println!("{name}"),
+    ///         // The sentence says what is wrong with it.
+    ///         Err(e) if e.kind() == ErrorKind::InvalidInput => println!("{e}"),
+    ///         Err(e) => return Err(e),
+    ///     }
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new(name: impl AsRef<OsStr>) -> io::Result<PipeName> {
         let given = name.as_ref();
         let shown = given.to_string_lossy();
@@ -181,6 +198,17 @@ impl fmt::Display for PipeName {
     }
 }
 
+/// As [`PipeName::new`].
+///
+/// # Examples
+///
+/// ```
+/// use npipe::PipeName;
+///
+/// let name: PipeName = "mypipe".parse()?;
+/// assert!("".parse::<PipeName>().is_err());
+/// # std::io::Result::Ok(())
+/// ```
 impl FromStr for PipeName {
     type Err = io::Error;
 
@@ -189,6 +217,17 @@ impl FromStr for PipeName {
     }
 }
 
+/// As [`PipeName::new`].
+///
+/// # Examples
+///
+/// ```
+/// use npipe::PipeName;
+///
+/// let name = PipeName::try_from("mypipe")?;
+/// assert!(PipeName::try_from("").is_err());
+/// # std::io::Result::Ok(())
+/// ```
 impl TryFrom<&str> for PipeName {
     type Error = io::Error;
 

@@ -122,6 +122,26 @@ impl ListenOptions {
     ///
     /// Windows: `PIPE_TYPE_MESSAGE`. Linux: `SOCK_SEQPACKET`, in a form that npipe alone speaks. Elsewhere `bind` is
     /// `Unsupported`.
+    ///
+    /// # Examples
+    ///
+    /// A client needs no option: its stream says what the pipe is, [`PipeStream::mode`](crate::PipeStream::mode).
+    ///
+    /// ```no_run
+    /// use std::io::ErrorKind;
+    /// use npipe::ListenOptions;
+    ///
+    /// let listener = match ListenOptions::new().message_mode(true).bind("mypipe") {
+    ///     Ok(listener) => listener,
+    ///     // macOS: put a length before each of your messages, on a byte pipe.
+    ///     Err(e) if e.kind() == ErrorKind::Unsupported => ListenOptions::new().bind("mypipe")?,
+    ///     Err(e) => return Err(e),
+    /// };
+    /// let stream = listener.accept()?;
+    /// stream.send(b"one")?;
+    /// stream.send(b"two")?; // never read together with the first
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn message_mode(mut self, message_mode: bool) -> ListenOptions {
         self.message_mode = message_mode;
         self

@@ -159,11 +159,27 @@ impl PipeStream {
     }
 
     /// Another handle to the same open pipe. Deadlines, timeouts and the busy poll are the pipe's, not the handle's; the
-    /// pipe closes when the last of them is dropped.
+    /// pipe closes when the last of them is dropped. What a thread waits for on one of them another ends by
+    /// [`shutdown`](PipeStream::shutdown), and a server by [`disconnect`](PipeStream::disconnect).
     ///
     /// # Errors
     ///
     /// None today: a clone takes nothing of the system's.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::Read;
+    /// use std::net::Shutdown;
+    ///
+    /// let mut reader = stream.try_clone()?;
+    /// let reading = std::thread::spawn(move || reader.read_to_end(&mut Vec::new()));
+    /// // Dropping `stream` would not end it: the other clone holds the pipe open. This does, with `Ok(0)`.
+    /// stream.shutdown(Shutdown::Read)?;
+    /// let _ = reading.join();
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn try_clone(&self) -> io::Result<PipeStream> {
         Ok(PipeStream {
             shared: self.shared.clone(),

@@ -145,6 +145,19 @@ impl PipeStream {
     /// })?;
     /// # std::io::Result::Ok(())
     /// ```
+    ///
+    /// A server that ends well shuts its clients' reads down alone: a thread in the middle of an answer writes the rest
+    /// (`examples/json_lines.rs` is the whole program).
+    ///
+    /// ```no_run
+    /// # let clients = vec![npipe::PipeStream::connect("mypipe")?];
+    /// use std::net::Shutdown;
+    ///
+    /// for client in &clients {
+    ///     client.shutdown(Shutdown::Read)?;
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         if how == Shutdown::Write {
             return self.close_write();
@@ -165,7 +178,8 @@ impl PipeStream {
     }
 
     /// Cuts this client off at once: what it has not read may be lost. The listener goes on, and the same client may
-    /// connect again. This side's reads are end of file afterwards, and its writes `BrokenPipe`.
+    /// connect again. This side's reads are end of file afterwards, those that other threads wait in too, and its writes
+    /// `BrokenPipe`. ([`shutdown`](PipeStream::shutdown) ends another thread's read without cutting the client off.)
     ///
     /// # Errors
     ///

@@ -10,6 +10,27 @@ use crate::error::{Fault, Reason};
 impl PipeStream {
     /// Sets when reads and writes give up: [`set_read_deadline`](PipeStream::set_read_deadline) and
     /// [`set_write_deadline`](PipeStream::set_write_deadline) in one.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::{ErrorKind, Read, Write};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// // A whole conversation, however many calls it takes.
+    /// stream.set_deadline(Some(Instant::now() + Duration::from_secs(10)))?;
+    /// (&stream).write_all(b"question\n")?;
+    /// let mut answer = Vec::new();
+    /// match (&stream).read_to_end(&mut answer) {
+    ///     Ok(_) => println!("{}", String::from_utf8_lossy(&answer)),
+    ///     Err(e) if e.kind() == ErrorKind::TimedOut => {
+    ///         println!("not done within 10 s; so far: {} bytes", answer.len());
+    ///     }
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn set_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.set_read_deadline(deadline)?;
         self.set_write_deadline(deadline)
@@ -51,6 +72,26 @@ impl PipeStream {
     /// Past it a write fails with `TimedOut`. A write reports the bytes that went out before. Where nobody can tell how many they
     /// were (Windows, a write larger than the free buffer), or a message went out in part, the error says so, and later
     /// writes fail with the same error, so that the stream is not corrupted in silence.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::Write;
+    /// use std::time::{Duration, Instant};
+    /// use npipe::{PipeError, Reason};
+    ///
+    /// stream.set_write_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
+    /// if let Err(error) = (&stream).write_all(&[0; 1 << 20]) {
+    ///     match PipeError::of(&error).map(PipeError::reason) {
+    ///         // Some of it may have gone out: a peer that goes on reading would take what comes next for the rest.
+    ///         Some(Reason::DeadlinePassed | Reason::WriteLost) => drop(stream),
+    ///         Some(Reason::PeerClosed) => println!("nobody is there any more"),
+    ///         _ => return Err(error),
+    ///     }
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn set_write_deadline(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.shared.writing.set_deadline(deadline);
         Ok(())
@@ -67,6 +108,31 @@ impl PipeStream {
     /// # Errors
     ///
     /// `InvalidInput` for a timeout of zero, as in `std`.
+    ///
+    /// # Examples
+    ///
+    /// Lines, with something else to do while none comes. The half of one that has come is kept:
+    ///
+    /// ```
+    /// use std::io::{BufRead, BufReader, ErrorKind, Write};
+    /// use std::time::Duration;
+    /// use npipe::PipeStream;
+    ///
+    /// let (server, client) = PipeStream::pair()?;
+    /// server.set_read_timeout(Some(Duration::from_millis(20)))?;
+    /// let mut reader = BufReader::new(&server);
+    /// let mut line = Vec::new(); // bytes: `read_line` loses them where a character is cut in two
+    ///
+    /// write!(&client, "half a ")?;
+    /// let error = reader.read_until(b'\n', &mut line).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// assert_eq!(line, b"half a "); // do something else, and come back with the same `line`
+    ///
+    /// writeln!(&client, "line")?;
+    /// reader.read_until(b'\n', &mut line)?;
+    /// assert_eq!(line, b"half a line\n");
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.check_timeout("set_read_timeout of", timeout)?;
         self.shared.reading.set_timeout(timeout);
@@ -84,6 +150,22 @@ impl PipeStream {
     /// # Errors
     ///
     /// `InvalidInput` for a timeout of zero, as in `std`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::{ErrorKind, Write};
+    /// use std::time::Duration;
+    ///
+    /// stream.set_write_timeout(Some(Duration::from_secs(5)))?;
+    /// match (&stream).write(b"news\n") {
+    ///     Ok(length) => println!("{length} bytes"),
+    ///     Err(e) if e.kind() == ErrorKind::TimedOut => println!("the peer does not read: let it go"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.check_timeout("set_write_timeout of", timeout)?;
         self.shared.writing.set_timeout(timeout);
@@ -138,6 +220,16 @@ impl PipeStream {
     /// How long a read spins, waiting for data, before it blocks. `None`, the default, means not at all.
     ///
     /// It spends a core to save the time of a wake-up, where both ends answer within microseconds and have a core each.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::time::Duration;
+    ///
+    /// stream.set_busy_poll(Some(Duration::from_micros(50)))?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn set_busy_poll(&self, spin: Option<Duration>) -> io::Result<()> {
         let nanos = spin.map_or(0, |spin| u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX));
         self.shared.busy_poll.store(nanos, Ordering::Relaxed);

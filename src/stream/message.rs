@@ -78,6 +78,33 @@ impl PipeStream {
     /// }
     /// # std::io::Result::Ok(())
     /// ```
+    ///
+    /// The peer's half close ([`close_write`](PipeStream::close_write)) is an empty message, and nothing comes after it. An
+    /// echo does not answer one: it would half close the pipe itself.
+    ///
+    /// ```
+    /// use npipe::ListenOptions;
+    /// # if cfg!(not(any(windows, target_os = "linux"))) { return Ok(()); }
+    ///
+    /// let (server, client) = ListenOptions::new().message_mode(true).pair()?;
+    /// client.send(b"the last one")?;
+    /// client.close_write()?;
+    ///
+    /// let mut message = Vec::new();
+    /// loop {
+    ///     message.clear();
+    ///     match server.recv(&mut message)? {
+    ///         None | Some(0) => break, // the client has closed, or half closed and still reads
+    ///         Some(_) => server.send(&message)?,
+    ///     }
+    /// }
+    /// drop(server);
+    ///
+    /// message.clear();
+    /// assert_eq!(client.recv(&mut message)?, Some(12));
+    /// assert_eq!(client.recv(&mut message)?, None);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
         self.state().need_messages(READ)?;
         match self.in_reading_turn(|turn| self.receive(turn, message)) {

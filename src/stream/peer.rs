@@ -40,6 +40,21 @@ impl PipeStream {
     /// # Errors
     ///
     /// `Unsupported` on the other BSDs, and for a peer in another pid namespace, which has no number here.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// use std::io::ErrorKind;
+    ///
+    /// let stream = listener.accept()?;
+    /// match stream.peer_pid() {
+    ///     Ok(process) => println!("process {process}"),
+    ///     Err(e) if e.kind() == ErrorKind::Unsupported => println!("this system does not tell"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn peer_pid(&self) -> io::Result<u32> {
         self.io()
             .peer_pid()
@@ -107,6 +122,14 @@ impl PipeStream {
     /// # Errors
     ///
     /// The system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// println!("{:?}", stream.info()?);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.io()
             .info()
@@ -120,6 +143,20 @@ impl PipeStream {
     /// # Errors
     ///
     /// The system's error; `NotFound` on Unix once the socket file is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let stream = npipe::PipeStream::connect("mypipe")?;
+    /// use std::io::ErrorKind;
+    ///
+    /// match stream.security_descriptor() {
+    ///     Ok(descriptor) => println!("{descriptor}"),
+    ///     Err(e) if e.kind() == ErrorKind::NotFound => println!("its socket file is gone"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn security_descriptor(&self) -> io::Result<String> {
         self.io()
             .security(self.name())

@@ -25,6 +25,22 @@ impl PipeStream {
     /// # Errors
     ///
     /// Those of [`ConnectOptions::connect`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// use std::io::ErrorKind;
+    /// use npipe::tokio::PipeStream;
+    ///
+    /// match PipeStream::connect("mypipe").await {
+    ///     Ok(stream) => println!("connected to {}", stream.peer_addr()),
+    ///     Err(e) if e.kind() == ErrorKind::NotFound => println!("start the server first ({e})"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(name: impl AsRef<OsStr>) -> io::Result<PipeStream> {
         ConnectOptions::new().connect_tokio(name).await
     }

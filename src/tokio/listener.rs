@@ -60,6 +60,22 @@ impl PipeListener {
     /// # Errors
     ///
     /// Those of [`ListenOptions::bind`]; outside a runtime, an error that says so.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// use std::io::ErrorKind;
+    /// use npipe::tokio::PipeListener;
+    ///
+    /// match PipeListener::bind("mypipe") {
+    ///     Ok(listener) => println!("listening at {}", listener.local_addr()),
+    ///     Err(e) if e.kind() == ErrorKind::AddrInUse => println!("it runs already ({e})"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bind(name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         ListenOptions::new().bind_tokio(name)
     }
@@ -74,6 +90,27 @@ impl PipeListener {
     ///
     /// * `ConnectionAborted`, "listener closed": [`close`](PipeListener::close) was called.
     /// * The system's error when it has no descriptors or memory left; a later `accept` may succeed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let listener = npipe::tokio::PipeListener::bind("mypipe")?;
+    /// use npipe::{PipeError, Reason};
+    ///
+    /// loop {
+    ///     match listener.accept().await {
+    ///         Ok(stream) => println!("{stream:?}"),
+    ///         Err(error) => match PipeError::of(&error).map(PipeError::reason) {
+    ///             Some(Reason::Closed) => break,
+    ///             // Such as too many open files: the client is still in the queue.
+    ///             _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+    ///         },
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn accept(&self) -> io::Result<PipeStream> {
         let mut place = self.held().tasks.place();
         poll_fn(|cx| self.poll_accept(cx, &mut place)).await
@@ -120,6 +157,16 @@ impl PipeListener {
     /// # Errors
     ///
     /// The system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let listener = npipe::tokio::PipeListener::bind("mypipe")?;
+    /// println!("{:?}", listener.info()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn info(&self) -> io::Result<PipeInfo> {
         self.listener.info()
     }
@@ -130,6 +177,16 @@ impl PipeListener {
     /// # Errors
     ///
     /// `ConnectionAborted`, "listener closed"; and what the system says.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let listener = npipe::tokio::PipeListener::bind("mypipe")?;
+    /// println!("{}", listener.security_descriptor()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn security_descriptor(&self) -> io::Result<String> {
         self.listener.security_descriptor()
     }
@@ -164,6 +221,17 @@ impl PipeListener {
     ///
     /// `InvalidInput`: there are clones of it ([`try_clone`](crate::PipeListener::try_clone)), which would block in it. What
     /// the system says; outside a runtime, an error that says so.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// // Bound before there is a runtime, for example with privileges that are dropped in between.
+    /// let blocking = npipe::PipeListener::bind("mypipe")?;
+    /// let listener = npipe::tokio::PipeListener::from_blocking(blocking)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_blocking(listener: crate::PipeListener) -> io::Result<PipeListener> {
         const OPERATION: &str = "from_blocking of";
         if listener.has_clones() {
@@ -188,6 +256,17 @@ impl PipeListener {
     /// # Errors
     ///
     /// The system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let listener = npipe::tokio::PipeListener::bind("mypipe")?;
+    /// let blocking = listener.into_blocking()?;
+    /// std::thread::spawn(move || blocking.accept());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_blocking(self) -> io::Result<crate::PipeListener> {
         let PipeListener { io, listener } = self;
         let held = listener.held();

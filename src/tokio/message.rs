@@ -54,6 +54,24 @@ impl PipeStream {
     /// * `UnexpectedEof`: the peer has gone in the middle of a message. What had come of it is in `message`.
     /// * `InvalidData`: longer than [`max_message_size`](crate::ListenOptions::max_message_size).
     /// * `OutOfMemory`: there is no room for it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// let mut message = Vec::new();
+    /// loop {
+    ///     message.clear();
+    ///     match stream.recv(&mut message).await? {
+    ///         None => break,                       // the peer has closed
+    ///         Some(0) => println!("half closed, or an empty message"), // not to be echoed
+    ///         Some(_) => stream.send(&message).await?,
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn recv(&self, message: &mut Vec<u8>) -> io::Result<Option<usize>> {
         self.inner.recv(message).await
     }
@@ -65,6 +83,23 @@ impl PipeStream {
     /// * `InvalidInput`: the buffer is empty.
     /// * `UnexpectedEof`: the peer has closed.
     /// * `Unsupported` on a byte pipe.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// let mut buffer = [0; 4096];
+    /// loop {
+    ///     let part = stream.recv_part(&mut buffer).await?;
+    ///     println!("{} bytes", part.len);
+    ///     if part.complete {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn recv_part(&self, buffer: &mut [u8]) -> io::Result<Part> {
         self.inner.recv_part(buffer).await
     }
@@ -77,6 +112,20 @@ impl PipeStream {
     /// # Errors
     ///
     /// Those of [`send`](PipeStream::send) and [`recv`](PipeStream::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// let mut reply = Vec::new();
+    /// match stream.transact(b"what time is it?", &mut reply).await? {
+    ///     Some(_) => println!("{}", String::from_utf8_lossy(&reply)),
+    ///     None => println!("the server has gone"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn transact(&self, request: &[u8], reply: &mut Vec<u8>) -> io::Result<Option<usize>> {
         let inner = &self.inner;
         inner.state.need_messages(READ)?;

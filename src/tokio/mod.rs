@@ -40,6 +40,7 @@
 //!
 //! What was written with `Ok` arrives, even if the stream is dropped at once, and the runtime with it.
 
+mod asks;
 #[cfg(feature = "axum")]
 mod axum;
 mod connect;

@@ -109,6 +109,20 @@ impl OwnedReadHalf {
     /// # Errors
     ///
     /// Both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// let (read, write) = stream.into_split();
+    /// match read.reunite(write) {
+    ///     Ok(stream) => println!("{stream:?}"),
+    ///     Err(refused) => println!("{refused}"), // and has both halves
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reunite(self, write: OwnedWriteHalf) -> Result<PipeStream, ReuniteError> {
         reunite(self, write)
     }
@@ -120,6 +134,20 @@ impl OwnedWriteHalf {
     /// # Errors
     ///
     /// Both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// let (read, write) = stream.into_split();
+    /// match write.reunite(read) {
+    ///     Ok(stream) => println!("{stream:?}"),
+    ///     Err(refused) => println!("{refused}"), // and has both halves
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reunite(self, read: OwnedReadHalf) -> Result<PipeStream, ReuniteError> {
         reunite(read, self)
     }

@@ -10,11 +10,9 @@ use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::inner::{INTO_BLOCKING, Inner};
 use crate::error::{Fault, Reason};
-use crate::identity::PeerIdentity;
-use crate::info::PipeInfo;
 use crate::kinds::{Peek, PipeMode, Role};
 use crate::name::PipeName;
-use crate::stream::{Parts, is_end};
+use crate::stream::Parts;
 
 /// One open pipe, full duplex: [`AsyncRead`] and [`AsyncWrite`].
 ///
@@ -80,6 +78,20 @@ impl PipeStream {
     /// # Errors
     ///
     /// The system's error; outside a runtime, an error that says so.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// let (mut server, mut client) = npipe::tokio::PipeStream::pair()?;
+    /// client.write_all(b"hello").await?;
+    /// let mut word = [0; 5];
+    /// server.read_exact(&mut word).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pair() -> io::Result<(PipeStream, PipeStream)> {
         let (server, client) = crate::PipeStream::pair()?;
         Ok((
@@ -94,6 +106,20 @@ impl PipeStream {
     ///
     /// `InvalidInput`: something is on its way that the blocking stream could not know of: a part of a message that was
     /// sent or received by a call that was dropped. `flush` first, and `recv` it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut stream = stream;
+    /// stream.flush().await?; // nothing is on its way then
+    /// let blocking = stream.into_blocking()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_blocking(self) -> io::Result<crate::PipeStream> {
         let inner = Arc::try_unwrap(self.inner).map_err(|inner| {
             let why = "a message is still on its way out: wait for it first (flush)";
@@ -152,6 +178,26 @@ impl PipeStream {
     /// afterwards, wait again.)
     ///
     /// Any number of tasks may wait. It writes nothing, and may be dropped at any time.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// use std::io::ErrorKind;
+    ///
+    /// let mut rest: &[u8] = b"news";
+    /// while !rest.is_empty() {
+    ///     stream.writable().await?;
+    ///     match stream.try_write(rest) {
+    ///         Ok(length) => rest = &rest[length..],
+    ///         Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+    ///         Err(e) => return Err(e),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn writable(&self) -> io::Result<()> {
         self.inner.writable().await
     }
@@ -161,6 +207,23 @@ impl PipeStream {
     /// # Errors
     ///
     /// `WouldBlock`: nothing is there.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// use std::io::ErrorKind;
+    ///
+    /// match stream.try_read(&mut [0; 4096]) {
+    ///     Ok(0) => println!("the end"),
+    ///     Ok(length) => println!("{length} bytes"),
+    ///     Err(e) if e.kind() == ErrorKind::WouldBlock => println!("nothing yet"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.try_read(buffer)
     }
@@ -170,6 +233,23 @@ impl PipeStream {
     /// # Errors
     ///
     /// `WouldBlock`: there is no room.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// use std::io::ErrorKind;
+    ///
+    /// match stream.try_write(b"42 of 200\n") {
+    ///     Ok(length) => println!("{length} bytes of it"),
+    ///     Err(e) if e.kind() == ErrorKind::WouldBlock => println!("the peer is slow: leave it out"),
+    ///     Err(e) if e.kind() == ErrorKind::BrokenPipe => println!("the peer has gone"),
+    ///     Err(e) => return Err(e),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.inner.try_write(bytes)
     }
@@ -179,6 +259,16 @@ impl PipeStream {
     /// # Errors
     ///
     /// The system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// println!("{} bytes can be read at once", stream.peek()?.available);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peek(&self) -> io::Result<Peek> {
         self.inner.peek()
     }
@@ -189,6 +279,27 @@ impl PipeStream {
     /// # Errors
     ///
     /// `Unsupported` on a Windows byte pipe. `WouldBlock`: something that was sent is still on its way.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// use std::io::ErrorKind;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let mut stream = stream;
+    /// match stream.close_write() {
+    ///     Ok(()) => {}
+    ///     // A Windows byte pipe: the peer has to know by itself where the request ends.
+    ///     Err(e) if e.kind() == ErrorKind::Unsupported => {}
+    ///     Err(e) => return Err(e),
+    /// }
+    /// let mut reply = Vec::new();
+    /// stream.read_to_end(&mut reply).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close_write(&self) -> io::Result<()> {
         self.inner.close_write()
     }
@@ -198,6 +309,24 @@ impl PipeStream {
     /// # Errors
     ///
     /// `BrokenPipe`: the peer has closed before it had read everything. `Unsupported` on Unix systems other than Linux.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let stream = npipe::tokio::PipeStream::connect("mypipe").await?;
+    /// use std::time::Duration;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut stream = stream;
+    /// stream.write_all(b"goodbye").await?;
+    /// match tokio::time::timeout(Duration::from_secs(5), stream.wait_drained()).await {
+    ///     Ok(drained) => drained?,
+    ///     Err(_) => println!("the peer does not read"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn wait_drained(&self) -> io::Result<()> {
         self.inner.wait_drained().await
     }
@@ -207,76 +336,23 @@ impl PipeStream {
     /// # Errors
     ///
     /// `InvalidInput` on a client's stream, which is closed by dropping it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let listener = npipe::tokio::PipeListener::bind("mypipe")?;
+    /// let stream = listener.accept().await?;
+    /// if stream.peer_pid()? == 4711 {
+    ///     stream.disconnect()?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn disconnect(&self) -> io::Result<()> {
         const OPERATION: &str = "disconnect";
         self.inner.state.need_server(OPERATION)?;
         self.inner.named(OPERATION, self.inner.io.disconnect())
-    }
-
-    /// Whether the peer still has its end of the pipe, as [`PipeStream::is_connected`](crate::PipeStream::is_connected).
-    ///
-    /// # Errors
-    ///
-    /// The system's error.
-    pub fn is_connected(&self) -> io::Result<bool> {
-        match self.inner.io.stream().is_connected() {
-            Err(e) if is_end(&e) => Ok(false),
-            known => self.inner.named("look at", known),
-        }
-    }
-
-    /// The process at the other end, as [`PipeStream::peer_pid`](crate::PipeStream::peer_pid).
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` where the system does not tell.
-    pub fn peer_pid(&self) -> io::Result<u32> {
-        let asked = self.inner.io.stream().peer_pid();
-        self.inner.named("peer_pid of", asked)
-    }
-
-    /// Who is at the other end, as [`PipeStream::peer_identity`](crate::PipeStream::peer_identity).
-    ///
-    /// # Errors
-    ///
-    /// The system's error.
-    pub fn peer_identity(&self) -> io::Result<PeerIdentity> {
-        let asked = self.inner.io.stream().peer_identity();
-        self.inner.named("peer_identity of", asked)
-    }
-
-    /// Runs `work` on this thread as the client, as
-    /// [`PipeStream::impersonate_client`](crate::PipeStream::impersonate_client). Do not await in it: a task that another thread
-    /// polls would not be the client there. Windows only.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` on a client's stream; and what the system says.
-    #[cfg(any(windows, all(doc, not(doctest))))]
-    #[cfg_attr(docsrs, doc(cfg(windows)))]
-    pub fn impersonate_client<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
-        crate::stream::as_client(self.inner.io.stream(), &self.inner.state, work)
-    }
-
-    /// What the system knows of this pipe, as [`PipeStream::info`](crate::PipeStream::info).
-    ///
-    /// # Errors
-    ///
-    /// The system's error.
-    pub fn info(&self) -> io::Result<PipeInfo> {
-        let asked = self.inner.io.stream().info();
-        self.inner.named("look at", asked)
-    }
-
-    /// The security of the pipe as the system has it, as
-    /// [`PipeStream::security_descriptor`](crate::PipeStream::security_descriptor).
-    ///
-    /// # Errors
-    ///
-    /// The system's error; `NotFound` on Unix once the socket file is gone.
-    pub fn security_descriptor(&self) -> io::Result<String> {
-        let asked = self.inner.io.stream().security(self.local_addr());
-        self.inner.named("read the security of", asked)
     }
 }
 

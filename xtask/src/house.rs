@@ -1,5 +1,6 @@
 //! The rules of the house that no compiler knows: imports point one way, a file is one room, `unsafe` stands in `src/sys`.
 
+mod examples;
 mod imports;
 
 use std::fs;
@@ -23,11 +24,15 @@ const CRATES: [&str; 4] = [
 ];
 
 /// Tells which rules hold, and what breaks the others.
-pub fn rules(place: &Place) -> [(&'static str, Result<()>); 3] {
+pub fn rules(place: &Place) -> [(&'static str, Result<()>); 4] {
     [
         ("imports point one way", imports_point_one_way(place)),
         ("no file of the library is two", files_are_rooms(place)),
         ("unsafe stands in src/sys", unsafe_is_the_systems(place)),
+        (
+            "what can fail has an example",
+            what_can_fail_has_an_example(place),
+        ),
     ]
 }
 
@@ -93,6 +98,43 @@ fn unsafe_is_the_systems(place: &Place) -> Result<()> {
         }
     }
     ensure!(found.is_empty(), "outside of src/sys:{}", found.concat());
+    Ok(())
+}
+
+/// Public calls that need no example, and why.
+const WITHOUT_EXAMPLE: [(&str, &str); 8] = [
+    ("PipeListener::deadline", GETTER),
+    ("PipeListener::nonblocking", GETTER),
+    ("PipeStream::read_deadline", GETTER),
+    ("PipeStream::write_deadline", GETTER),
+    ("PipeStream::read_timeout", GETTER),
+    ("PipeStream::write_timeout", GETTER),
+    ("PipeStream::nonblocking", GETTER),
+    ("PipeStream::busy_poll", GETTER),
+];
+
+const GETTER: &str = "it tells what was set, and cannot fail today";
+
+/// A reader sees what to do with an error: every public call that can fail shows itself.
+fn what_can_fail_has_an_example(place: &Place) -> Result<()> {
+    let files = rust_files(&place.root.join("src"))?;
+    let calls = examples::calls(&place.root, &files)?;
+    let mut wrong = Vec::new();
+    for call in &calls {
+        let is_exception = WITHOUT_EXAMPLE.iter().any(|(name, _)| *name == call.name);
+        let (file, line, name) = (call.file.display(), call.line, &call.name);
+        match (call.has_example, is_exception) {
+            (false, false) => wrong.push(format!("\n    {file}:{line}: {name} has none")),
+            (true, true) => wrong.push(format!("\n    {name} is an exception and has one")),
+            _ => {}
+        }
+    }
+    for (name, _) in WITHOUT_EXAMPLE {
+        if !calls.iter().any(|call| call.name == name) {
+            wrong.push(format!("\n    {name} is an exception and does not exist"));
+        }
+    }
+    ensure!(wrong.is_empty(), "examples:{}", wrong.concat());
     Ok(())
 }
 

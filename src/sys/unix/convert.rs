@@ -124,6 +124,17 @@ impl TryFrom<OwnedFd> for PipeListener {
 }
 
 /// Takes a listener of `std`, as `TryFrom<OwnedFd>` does: its file is left alone.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::os::unix::net::UnixListener;
+/// use npipe::PipeListener;
+///
+/// let listener = PipeListener::try_from(UnixListener::bind("/run/app.sock")?)?;
+/// println!("{}", listener.local_addr());
+/// # std::io::Result::Ok(())
+/// ```
 impl TryFrom<UnixListener> for PipeListener {
     type Error = io::Error;
 

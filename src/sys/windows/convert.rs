@@ -34,6 +34,30 @@ impl AsRawHandle for PipeStream {
 /// `InvalidInput` for a handle that is none of a pipe's; for a synchronous one, on which no deadline could end a call and a
 /// read that waits holds up all writes; and for one in `PIPE_NOWAIT` mode, on which nothing waits. What the system says,
 /// where it lets nobody look.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::fs::OpenOptions;
+/// use std::os::windows::fs::OpenOptionsExt;
+/// use std::os::windows::io::OwnedHandle;
+/// use npipe::{PipeError, PipeStream, Reason};
+///
+/// const FILE_FLAG_OVERLAPPED: u32 = 0x4000_0000;
+/// let file = OpenOptions::new()
+///     .read(true)
+///     .write(true)
+///     .custom_flags(FILE_FLAG_OVERLAPPED)
+///     .open(r"\\.\pipe\mypipe")?;
+/// match PipeStream::try_from(OwnedHandle::from(file)) {
+///     Ok(stream) => println!("{}", stream.peer_addr()),
+///     Err(error) => match PipeError::of(&error).map(PipeError::reason) {
+///         Some(Reason::WrongHandle) => println!("not overlapped, or no pipe: {error}"),
+///         _ => return Err(error),
+///     },
+/// }
+/// # std::io::Result::Ok(())
+/// ```
 impl TryFrom<OwnedHandle> for PipeStream {
     type Error = io::Error;
 
@@ -82,6 +106,23 @@ impl TryFrom<OwnedHandle> for PipeStream {
 /// Where something would be lost the stream comes back: on a pipe with buffers of 0 a write that had to wait may have read
 /// ahead, which the stream's next reads bring; and a half close ([`close_write`](PipeStream::close_write)) may be under way,
 /// which goes out once the peer has read what is ahead of it.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::os::windows::io::OwnedHandle;
+/// use npipe::PipeStream;
+///
+/// let stream = PipeStream::connect("mypipe")?;
+/// match OwnedHandle::try_from(stream) {
+///     Ok(handle) => println!("{handle:?}"),
+///     Err(refused) => {
+///         println!("{refused}");
+///         let stream = refused.into_stream(); // read what there is, and try again
+///     }
+/// }
+/// # std::io::Result::Ok(())
+/// ```
 impl TryFrom<PipeStream> for OwnedHandle {
     type Error = IntoHandleError;
 
