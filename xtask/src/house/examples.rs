@@ -110,8 +110,7 @@ fn calls_in(items: &[Item], exported: &BTreeSet<String>) -> Vec<Call> {
                     let ImplItem::Fn(method) = method else {
                         continue;
                     };
-                    let is_public =
-                        converts.unwrap_or_else(|| matches!(method.vis, Visibility::Public(_)));
+                    let is_public = converts.unwrap_or(matches!(method.vis, Visibility::Public(_)));
                     if !is_public || !can_fail(&method.sig.output) {
                         continue;
                     }
