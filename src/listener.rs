@@ -424,11 +424,8 @@ impl ListenOptions {
     /// let listener = match bound {
     ///     Ok(listener) => listener,
     ///     Err(error) => match PipeError::of(&error).map(PipeError::reason) {
-    ///         Some(Reason::NameTaken) => {
-    ///             eprintln!("it runs already ({error})");
-    ///             return Ok(());
-    ///         }
-    ///         Some(Reason::WrongOption | Reason::NotHere) => panic!("a mistake of ours: {error}"),
+    ///         Some(Reason::NameTaken) => panic!("it runs already: {error}"),
+    ///         Some(Reason::OpenDirectory) => panic!("choose another directory: {error}"),
     ///         _ => return Err(error),
     ///     },
     /// };
