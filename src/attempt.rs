@@ -29,7 +29,7 @@ pub(crate) struct Connected<S> {
     pub(crate) directions: Directions,
 }
 
-/// How long a client waits before its next attempt, where nothing tells of news: 1 ms, and longer each time, up to 50.
+/// How long a client waits before its next attempt, where nothing signals a change: 1 ms, and longer each time, up to 50.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
 

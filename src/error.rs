@@ -15,7 +15,7 @@ pub enum Reason {
     NoSuchPipe,
     /// The server is there, and every instance of its pipe stayed busy until the timeout.
     Busy,
-    /// A server was waited for, and none came until the timeout.
+    /// The call waited for a server, and none came until the timeout.
     NoServerCame,
     /// Another server has the name.
     NameTaken,

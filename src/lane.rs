@@ -1,4 +1,5 @@
-//! One direction of a stream, or a listener's accept: who is in the system, until when, and how a waiting call is moved.
+//! One direction of a stream, or a listener's accept: which call is in the system, until when, and how its limits are
+//! moved while it waits.
 //!
 //! Nothing here knows a system. An [`Operation`] is what a system can do (start, wait, give up); [`Lane::drive`] is
 //! the one state machine that carries it from its start to its result, through wake-ups, deadlines that move while it
@@ -67,7 +68,7 @@ impl<W: Waker> Waker for Arc<W> {
     }
 }
 
-/// What limits a call, for the error that tells of it.
+/// What limits a call, for the error that reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
     /// The deadline of all calls.
@@ -311,7 +312,7 @@ impl<W: Waker> Lane<W> {
     }
 
     /// Takes the turn if nobody has or wants it, and for as long as nobody does: then [`Turn::is_wanted`], and the lane's
-    /// waker tells of it.
+    /// waker signals it.
     #[cfg_attr(unix, allow(dead_code))] // for what Windows alone has to do
     pub(crate) fn enter_leniently(&self) -> Option<Turn<'_, W>> {
         let mut state = self.state();

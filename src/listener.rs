@@ -345,7 +345,7 @@ impl PipeListener {
     /// every later one. Clients that were not accepted yet see end of file; streams live on, and so do the reads that other
     /// threads wait in: [`shutdown`](PipeStream::shutdown) ends those (`examples/json_lines.rs`).
     ///
-    /// The name is free when this returns, and no call tells of the close before it is (Windows: once the last of its streams
+    /// The name is free when this returns, and no call reports the close before it is (Windows: once the last of its streams
     /// is dropped too, for each holds an instance). Unix: a forked child's copy leaves the name to the process that bound it,
     /// so a daemon should bind after it has forked; otherwise its socket file stays until the next `bind` replaces it.
     ///

@@ -75,7 +75,7 @@ pub struct ListenOptions {
     pub(crate) accept_remote_clients: bool,
     pub(crate) max_instances: Option<u32>,
     pub(crate) backlog: Option<u32>,
-    /// The listener is made for tasks, and has instances for them put up when they take it over. (Windows)
+    /// The listener is for tasks, and its instances are made when they take it over. (Windows)
     #[cfg_attr(not(all(windows, feature = "tokio")), allow(dead_code))]
     pub(crate) for_tasks: bool,
     pub(crate) direction: Direction,

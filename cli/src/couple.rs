@@ -22,7 +22,7 @@ use crate::options::Ways;
 use crate::say;
 use crate::threads::STACK;
 
-/// How long an end that has been told of the end may take to close by itself.
+/// How long an end may take to close by itself once it knows of the end.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How long input that is there already may take to find out that nobody wants it.
@@ -42,7 +42,7 @@ const MAYBE_THE_END: Option<Duration> = if cfg!(unix) {
 /// How long nothing follows once both sides have sent one. It is long, because a server may take its time to answer.
 const SURELY_THE_END: Duration = Duration::from_secs(2);
 
-/// How long a TCP client that has ended its side is waited for where the far side cannot be told: nobody can tell whether it
+/// How long to wait for a TCP client that has ended its side, where the far side cannot be told: nobody can tell whether it
 /// still wants an answer, and a server of one client serves nobody else meanwhile.
 const MAYBE_GONE: Duration = Duration::from_secs(5);
 
@@ -128,7 +128,7 @@ struct Couple {
     watch: Option<Arc<dyn Watch>>,
     up: Lane,
     down: Lane,
-    /// All has been written, and is waited for until it has been read: that tells by itself if nobody is there to read it.
+    /// All has been written; waits until it has been read: that tells by itself if nobody is there to read it.
     draining: AtomicBool,
     /// Whether each way has ended; both for the one condition variable.
     ended: Mutex<(bool, bool)>,

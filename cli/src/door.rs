@@ -168,7 +168,7 @@ impl Door {
             let guest = idle.as_ref().map(Idle::enter).transpose()?;
             let visit = Arc::new(Mutex::new(Some((end, guest, room.enter()))));
             while let Err(error) = spawn(&client, &visit, number) {
-                // Threads come to be had again as descriptors do.
+                // Threads become available again as descriptors do.
                 if shortage == BREATH {
                     say::error(format_args!(
                         "start a thread: {error}; those who are here stay, the others wait"

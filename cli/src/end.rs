@@ -353,7 +353,7 @@ impl End {
         }
     }
 
-    /// What a program is told of whoever it serves here.
+    /// What a program is told about its client.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let End::Pipe(stream) = self else {
             return Vec::new();

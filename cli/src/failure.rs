@@ -262,7 +262,7 @@ fn advice(error: &PipeError, kind: ErrorKind) -> &'static str {
     let operation = error.operation();
     match error.reason() {
         Reason::NoSuchPipe | Reason::StaleSocket if operation == "connect" => {
-            "`npipe list` shows the pipes there are"
+            "`npipe list` shows the existing pipes"
         }
         Reason::NotASocket => "give the name of a pipe; `npipe list` shows those there are",
         Reason::NoDirectory if is_in_tmpdir(error.pipe()) => BETTER_TMPDIR,

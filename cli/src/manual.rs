@@ -52,7 +52,7 @@ fn description(command: &str) -> &'static str {
             "Plays what tap has recorded: its clients to a server, or its server to clients."
         }
         "list" => {
-            "Shows the pipes there are, by name, without opening any: an open would take an instance from a client. On Unix \
+            "Shows the existing pipes, by name, without opening any: an open would take an instance from a client. On Unix \
              those are the sockets where .NET puts a name; one whose server is gone is stale."
         }
         "info" => {
@@ -67,7 +67,7 @@ fn description(command: &str) -> &'static str {
             "Measures round trips, connects and throughput between this process and a server process, with percentiles."
         }
         "completions" => {
-            "Prints what makes a shell complete the commands, the options, and the names of the pipes there are."
+            "Prints what makes a shell complete the commands, the options, and the names of existing pipes."
         }
         "man" => "Prints the manual page of npipe, or that of one of its commands.",
         "help" => "Prints all that there is to say of npipe, or of one of its commands.",
@@ -220,7 +220,7 @@ fn completed(command: Command) -> Command {
     })
 }
 
-/// The pipes there are that begin so.
+/// The existing pipes that begin so.
 fn pipes(begun: &OsStr) -> Vec<CompletionCandidate> {
     let begun = begun.to_string_lossy();
     let pipes = npipe::list().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a stream tells of its pipe and of who is at the other end.
+//! What a stream knows of its pipe, and who is at the other end.
 
 use std::io;
 

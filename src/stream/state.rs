@@ -16,10 +16,10 @@ pub(crate) const READ: &str = "read from";
 pub(crate) const WRITE: &str = "write to";
 pub(crate) const DRAIN: &str = "wait_drained on";
 
-/// The room that is made for a message of which nothing is known, in bytes.
+/// The room that is made for a message of unknown length, in bytes.
 pub(crate) const FIRST_ROOM: usize = 4096;
 
-/// What a stream holds of its listener, to be let go of before the system's end is closed.
+/// What a stream holds of its listener, released before the system's end is closed.
 pub(crate) type Hold = Box<dyn std::any::Any + Send + Sync + std::panic::RefUnwindSafe>;
 
 /// What a new stream is.
@@ -138,7 +138,7 @@ impl State {
         self.owed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many replies the peer owes, those to requests that were not waited for long enough among them.
+    /// How many replies the peer owes, those to requests whose wait timed out included.
     pub(crate) fn owed(&self) -> usize {
         self.owed.load(Ordering::Relaxed)
     }

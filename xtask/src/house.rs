@@ -36,7 +36,7 @@ pub fn rules(place: &Place) -> [(&'static str, Result<()>); 4] {
     ]
 }
 
-/// No two files of a crate import each other, in a circle of whatever length.
+/// No import cycles between the files of a crate, of any length.
 fn imports_point_one_way(place: &Place) -> Result<()> {
     let mut circles = Vec::new();
     for root in CRATES {

@@ -175,7 +175,7 @@ impl Stream {
         if call(&mut overlapped, &mut moved) == 0 && last_error() != ERROR_IO_PENDING {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: it waits until the system has let go of the OVERLAPPED, and with it of the caller's buffer.
+        // SAFETY: it waits until the system has released the OVERLAPPED, and with it of the caller's buffer.
         match unsafe {
             GetOverlappedResult(self.handle.as_raw_handle(), &overlapped, &mut moved, 1)
         } {

@@ -1,4 +1,4 @@
-//! `npipe list`: the pipes there are, by name, and who serves each, without opening any.
+//! `npipe list`: the existing pipes, by name, and who serves each, without opening any.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -30,7 +30,7 @@ max_instances (null where there is no number, or no limit), owner {uid, name},
 server_pid, server_program, server_user {uid, name}. With --watch a line each,
 with event (there, come, changed, gone) before these.";
 
-/// List the pipes there are
+/// List existing pipes
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct List {

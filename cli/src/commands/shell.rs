@@ -16,7 +16,7 @@ const COMPLETIONS: &str = r"Examples:
   npipe completions fish > ~/.config/fish/completions/npipe.fish
   npipe completions powershell >> $PROFILE
 
-The shell asks npipe itself, which knows the names of the pipes there are.";
+The shell asks npipe itself, which knows the names of existing pipes.";
 
 /// Print completions for a shell
 #[derive(Debug, Args)]

@@ -1,11 +1,12 @@
-//! Waits until there may be other pipes than before: Linux tells of a directory's files, and nobody of a server's end.
+//! Waits until there may be other pipes than before: Linux reports changes of a directory's files, but not a server's
+//! end.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long it takes to see what nobody tells of.
+/// How long it takes to see what nothing reports.
 #[cfg(target_os = "linux")]
 const LOOK: Duration = Duration::from_secs(1);
 #[cfg(not(target_os = "linux"))]

@@ -55,7 +55,7 @@ impl Keeper {
                 say::error(failure.line());
             }
         };
-        // Where no thread can be had, the first client starts it.
+        // If no thread can be started, the first client starts it.
         let _ = thread::Builder::new().spawn(start);
     }
 
@@ -158,7 +158,7 @@ impl Kept {
                 say::error(failure.line());
             }
         };
-        // Where no thread can be had, the next client starts it.
+        // If no thread can be started, the next client starts it.
         let _ = thread::Builder::new().spawn(watch);
     }
 }

@@ -239,7 +239,7 @@ impl Drop for Running {
             process.wait();
             process.tell_end();
         };
-        // Where no thread can be had it stays a zombie, and nothing else is harmed.
+        // If no thread can be started it stays a zombie, and nothing else is harmed.
         let _ = thread::Builder::new().stack_size(STACK).spawn(wait);
     }
 }

@@ -35,7 +35,7 @@ fn register<T: AsRawFd>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>>
         return Err(Fault::new(Reason::NoRuntime, why).into());
     }
     // What takes its place is of the newest tokio alone. What it asks for holds: each type here owns its descriptor, or is
-    // let go of before the owner closes it, and none changes it.
+    // released before the owner closes it, and none changes it.
     #[allow(deprecated)]
     AsyncFd::with_interest(socket, interest)
 }
@@ -100,7 +100,7 @@ impl AsyncStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<Part>> {
         if self.stream().mode() == PipeMode::Message && self.stream().has_spilled() {
-            // No readiness tells of what an earlier read has left of a packet.
+            // No readiness reports what an earlier read has left of a packet.
             if let Poll::Ready(part) = self.attempt_fill(buffer) {
                 return Poll::Ready(part);
             }
@@ -326,14 +326,14 @@ impl Drop for Sending<'_> {
     fn drop(&mut self) {
         let progress = std::mem::replace(&mut self.progress, packets::Sending::new());
         let stream = self.stream;
-        // A message for which there is no memory is told of by the next.
+        // A message for which there is no memory is reported by the next.
         let _ = stream
             .unsent()
             .keep(stream.stream(), self.message, progress);
     }
 }
 
-/// A listener's socket as the driver knows it: its number. It is let go of before the listener closes it.
+/// A listener's socket as the driver knows it: its number. It is released before the listener closes it.
 #[derive(Debug)]
 struct Watched(RawFd);
 
@@ -345,7 +345,7 @@ impl AsRawFd for Watched {
 
 /// What lets tasks wait for a listener's clients.
 pub(crate) struct AsyncListener {
-    /// None once it has been let go of.
+    /// None once it has been released.
     socket: Mutex<Option<AsyncFd<Watched>>>,
     /// Wakes the next of those who wait.
     news: Waker,
@@ -451,7 +451,7 @@ impl AsyncConnector {
         self.connector.attempt()
     }
 
-    /// After an attempt that found the queue full: nothing tells of room in it.
+    /// After an attempt that found the queue full: nothing reports room in it.
     pub(crate) async fn wait_free(&mut self) -> io::Result<()> {
         self.sleep().await;
         Ok(())
@@ -461,7 +461,7 @@ impl AsyncConnector {
     #[cfg(target_os = "linux")]
     pub(crate) async fn wait_server(&mut self) -> io::Result<()> {
         let Some(watch) = &self.watch else {
-            // The attempt was before the watch: it has to be made once more before anything is waited for.
+            // The attempt was before the watch: it has to be made once more before any wait.
             let watch = self.connector.watch_directory().ok();
             let watch = watch.map(|watch| register(watch, Interest::READABLE));
             self.watch = Some(watch.transpose()?);

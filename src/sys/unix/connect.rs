@@ -204,7 +204,7 @@ impl Connector {
         Ok(socket)
     }
 
-    /// After a busy attempt: waits for room in the server's queue. The kernel tells of it at the next `accept`, to a `connect`
+    /// After a busy attempt: waits for room in the server's queue. The kernel reports it at the next `accept`, to a `connect`
     /// that blocks; so this comes back with the connection. In slices, where it can be cancelled.
     #[cfg(target_os = "linux")]
     pub(crate) fn wait_free(
@@ -261,7 +261,7 @@ impl Connector {
     }
 
     /// Begins to watch the place, if that has not been done. Whether it has just begun: the attempt was before it, so that one
-    /// has to be made once more before anything is waited for.
+    /// has to be made once more before any wait.
     #[cfg(target_os = "linux")]
     fn begin_watch(&mut self) -> bool {
         if self.watch.is_some() {
@@ -292,7 +292,7 @@ impl Connector {
         None
     }
 
-    /// Until the watch tells of something new, the token is cancelled, or `until`. A socket that is there but does not
+    /// Until the watch reports a change, the token is cancelled, or `until`. A socket that is there but does not
     /// listen yet, and a directory that cannot be watched, are why it looks up in growing intervals besides.
     fn sleep(&mut self, until: Option<Instant>, cancel: Option<&Event>) -> io::Result<()> {
         let next = earlier(until, self.backoff.time());

@@ -112,7 +112,7 @@ impl Listener {
         let waiter = Arc::new(Waiter::ready()?);
         #[cfg(target_vendor = "apple")]
         os::without_sigpipe(&socket)?;
-        // Another process that has it may take the client that a poll told of.
+        // Another process that has it may take the client that a poll reported.
         rustix::io::ioctl_fionbio(&socket, true)?;
         let options = ListenOptions::new().message_mode(os::is_packets(&socket));
         let name = PipeName::from_os(path);

@@ -1,4 +1,4 @@
-//! What a lane drives on a socket: calls that are tried, and what is waited for before they are tried again.
+//! What a lane drives on a socket: calls that are tried, and the waits before they are tried again.
 
 use std::io;
 use std::task::Poll;

@@ -135,7 +135,7 @@ pub(super) fn connect(socket: &OwnedFd, address: &SocketAddrUnix) -> Result<(), 
     rustix::net::connect(socket, address)
 }
 
-/// Makes `socket` another descriptor for what `signal` is one for: the socket is let go of, and its number stays ours.
+/// Makes `socket` another descriptor for what `signal` is one for: the socket is released, and its number stays ours.
 pub(super) fn replace(socket: &OwnedFd, signal: &Signal) {
     // SAFETY: two open descriptors of our own. What the first one stood for is closed, and the number stays open, so that
     // whoever has borrowed it still has an open descriptor.
@@ -378,7 +378,7 @@ pub(super) fn set_timeout(
 /// Whether the other end of a connected socket is still there.
 #[cfg(target_os = "linux")]
 pub(super) fn is_connected(socket: &OwnedFd) -> io::Result<bool> {
-    // A hang-up is told of both halves, never of one.
+    // A hang-up is reported for both halves, never for one.
     Ok(!look(socket, PollFlags::empty())?.contains(PollFlags::HUP))
 }
 

@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// A client that wrote and left is a client: nothing that cannot be told of it any more is an error.
+    /// A client that wrote and left is a client: what is not known of it any more is no error.
     #[test]
     fn a_peer_that_has_gone_still_has_a_user() {
         let path = std::env::temp_dir().join(format!("npipe-peer-{}", std::process::id()));

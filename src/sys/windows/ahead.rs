@@ -182,7 +182,7 @@ impl Ahead {
 /// A read ahead on its way, by the one who has the reading lane until somebody else wants it.
 struct Reading<'a> {
     read: Box<dyn Operation<Output = Part> + 'a>,
-    /// What it reads into. Given back once the system has let go of it.
+    /// What it reads into. Given back once the system has released it.
     room: Vec<u8>,
     ahead: &'a Ahead,
     waiter: &'a Waiter,

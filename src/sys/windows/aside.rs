@@ -399,7 +399,7 @@ impl Operation for Drain<'_> {
     }
 
     fn cancel(&mut self) -> Cancelled<()> {
-        // Nothing of this side's is in it. What comes of it now is nobody's business.
+        // Nothing of this side's is in it. Its result does not matter any more.
         match self.flush.take().and_then(|flush| flush.result()) {
             None => Cancelled::Nothing,
             Some(result) => Cancelled::Finished(result),

@@ -183,7 +183,7 @@ impl Listener {
         &self.slots
     }
 
-    /// A slot has come free, whose stream is about to close its instance: the next one is put up first.
+    /// A slot has come free, whose stream is about to close its instance: the next one is made first.
     pub(crate) fn released(&self) {
         let queue = self.queue();
         if queue.refill(&self.slots).0.is_err() {
@@ -200,7 +200,7 @@ impl Listener {
         Self::settle(&queue);
     }
 
-    /// From now on clients come to `queue`, whose instances are put up first; those who have come already come first.
+    /// From now on clients come to `queue`, whose instances are made before; those that have come already are delivered first.
     #[cfg_attr(not(feature = "tokio"), allow(dead_code))]
     pub(super) fn go_on_with(&self, queue: Arc<Queue>) -> io::Result<()> {
         let old = self.queue();
@@ -253,7 +253,7 @@ impl Listener {
     }
 }
 
-/// What it means that a name's instances cannot be put up, of which the first could be made.
+/// What it means that the first instance of a name could be made, and further ones cannot.
 fn begin_error(source: io::Error) -> io::Error {
     if os::code(&source) != ERROR_ACCESS_DENIED {
         return source;
@@ -296,7 +296,7 @@ impl Operation for Accept<'_> {
             if queue.phase() != Phase::Open {
                 return Poll::Pending; // the lane will say so
             }
-            // All that have come, so that as many others are put up at once.
+            // All that have come, so that as many others are made at once.
             let mut came = false;
             loop {
                 match queue.port().get(Some(Instant::now()))? {

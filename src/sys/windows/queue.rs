@@ -1,10 +1,10 @@
-//! The instances of a pipe that no stream has: put up ahead of `accept`, each waiting for a client of its own.
+//! The instances of a pipe that no stream has: made ahead of `accept`, each waiting for a client of its own.
 //!
 //! An instance's life: made and bound to a completion port, with a [`Key`] that no other handle has; *pending* while it
 //! waits for a client, its `OVERLAPPED` the system's; *ready* once a packet has told that a client came; then a stream's.
 //! Pending, ready and streams together are never more than the slots allow, and there is always at least one of them, so that
 //! the name is never anybody else's: before a stream closes its instance, the next one is made. (For that moment there is one
-//! more for each such stream, so that the system is told of no limit.) If that fails and the last stream goes, so does the
+//! more for each such stream, so the system is given no limit.) If that fails and the last stream goes, so does the
 //! name, and the next instance takes it anew, where nobody else has it by then.
 //!
 //! A listener of tasks is bound before their port is known: until then its first instance is *first*, made, so that the name
@@ -60,7 +60,7 @@ struct State {
 pub(super) enum Phase {
     #[default]
     Open,
-    /// What waits was cancelled, and the system has not let go of all of it.
+    /// What waits was cancelled, and the system has not released all of it.
     Closing,
     /// There are no instances left but the streams'.
     Closed,
@@ -243,7 +243,7 @@ impl Queue {
     }
 
     /// Puts up as many instances as the backlog asks for and the slots allow: first all are made, then all wait for clients.
-    /// Each that begins to wait wakes all clients that found none, and they had better find several.
+    /// Each that begins to wait wakes all clients that found none, so there should be several.
     fn replenish(&self, state: &mut State, slots: &Slots) -> io::Result<()> {
         let most = self.backlog.saturating_mul(AHEAD).min(slots.free());
         let room = most.saturating_sub(state.waiting());
@@ -282,7 +282,7 @@ impl Queue {
         (filled, !state.pending.is_empty())
     }
 
-    /// The first client that came, if one did; the next instance is put up in its place.
+    /// The first client that came, if one did; the next instance is made in its place.
     pub(super) fn next(&self, slots: &Slots) -> Option<Came> {
         let mut state = self.state();
         if state.phase != Phase::Open {

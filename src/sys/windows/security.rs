@@ -11,7 +11,7 @@ use crate::security::Security;
 
 const OPERATION: &str = "bind";
 
-/// Reading and writing without FILE_CREATE_PIPE_INSTANCE (0x4), which would let others put up instances of the pipe and
+/// Reading and writing without FILE_CREATE_PIPE_INSTANCE (0x4), which would let others add instances to the pipe and
 /// take its clients. GENERIC_WRITE contains it; the system asks a client that opens with GENERIC_WRITE for the rest only.
 const READ_WRITE: &str = "0x12019b";
 

@@ -136,7 +136,7 @@ impl Stream {
                     return Ok(unsafe { os::finish(overlapped, part) });
                 }
                 // SAFETY: the OVERLAPPED is this operation's, the buffer is borrowed for as long as the operation is
-                // there, and that ends only once the system has let go of both.
+                // there, and that ends only once the system has released both.
                 unsafe { os::read(handle, buffer.as_mut_ptr(), buffer.len(), overlapped) }
             },
         )

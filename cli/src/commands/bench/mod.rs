@@ -112,7 +112,7 @@ impl Bench {
                 "bench: --size and --block are 1G at the most",
             ));
         }
-        // Opened now, so that nothing is measured in vain.
+        // Opened now, so that no measurement is wasted.
         let plot = match &self.plot {
             Some(path) => Some((
                 path,

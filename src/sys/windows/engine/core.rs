@@ -78,7 +78,7 @@ impl Engine {
         &self.port
     }
 
-    /// From now on `target` is told of the packets of `key`, and kept until [`let_go`](Engine::let_go).
+    /// From now on `target` gets the packets of `key`, and kept until [`let_go`](Engine::let_go).
     pub(super) fn hold(&self, key: Key, target: Arc<dyn Target>) {
         self.table().targets.insert(key, target);
     }

@@ -199,7 +199,7 @@ impl Operation {
     /// What it was given, and may have filled. Nothing while it is pending.
     pub(super) fn bytes(&self) -> &[u8] {
         match &self.memory {
-            // SAFETY: none is pending: the system has let go of it.
+            // SAFETY: none is pending: the system has released it.
             Some(memory) if !self.pending => unsafe { memory.bytes() },
             _ => &[],
         }
@@ -229,7 +229,7 @@ impl Drop for Operation {
             std::mem::forget(self.memory.take());
             return;
         }
-        // SAFETY: from a box, freed once, and the system has let go of it.
+        // SAFETY: from a box, freed once, and the system has released it.
         drop(unsafe { Box::from_raw(self.overlapped.as_ptr()) });
     }
 }

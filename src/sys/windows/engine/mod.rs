@@ -2,7 +2,7 @@
 //!
 //! The thread does nothing but look how far operations have come and wake `std::task::Waker`s: it knows no runtime, and
 //! outlives any. Whatever the system holds (an `OVERLAPPED`, a buffer) is a stream's, and the stream's insides are the
-//! engine's table's too, under a key that no other handle has, until the system has let go of all of it: so a
+//! engine's table's too, under a key that no other handle has, until the system has released all of it: so a
 //! stream can be dropped, and a future forgotten, at any moment.
 //!
 //! * [`core`]: the port, the thread, the table;

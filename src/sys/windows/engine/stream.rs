@@ -26,7 +26,7 @@ pub(crate) struct AsyncStream {
     half_close: OnceLock<HalfClose>,
 }
 
-/// What the engine's table keeps until the system has let go of it.
+/// What the engine's table keeps until the system has released it.
 struct Inner {
     engine: &'static Engine,
     key: Key,
@@ -161,7 +161,7 @@ impl AsyncStream {
         })
     }
 
-    /// The pipe as it was given, with what has been read of it and is nobody's yet.
+    /// The pipe as it was given, with what has been read and not delivered yet.
     ///
     /// # Errors
     ///
@@ -287,7 +287,7 @@ impl AsyncStream {
             .write(|writing, woken| writing.poll_flush(waiter, woken))
     }
 
-    /// Sends one whole message. A longer one than a stream takes along is waited for; given up, it arrives whole or not at
+    /// Sends one whole message. For one that is longer than a stream copies the caller waits; given up, it arrives whole or not at
     /// all.
     pub(crate) fn poll_send(
         &self,

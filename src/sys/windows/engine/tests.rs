@@ -339,7 +339,7 @@ fn a_handle_that_is_bound_elsewhere_does_as_well() {
             block_on(read_exact(&server, &mut got)).unwrap();
             assert_eq!(got, bytes);
         });
-        // Whatever ended was told of, and not without end.
+        // Whatever ended was reported, and only a limited number of times.
         thread::sleep(Duration::from_millis(50));
         let hints = server.hints();
         thread::sleep(Duration::from_millis(50));

@@ -90,7 +90,7 @@ impl Watch {
         }
 
         TELL.get_or_init(|| tell);
-        // One that stays set would be told of without end.
+        // One that stays set would be reported for ever.
         let event = Event::for_one_wait()?;
         let mut wait = null_mut();
         // SAFETY: an open event, which is closed after the wait has ended. The context is a number.

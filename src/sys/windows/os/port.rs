@@ -30,7 +30,7 @@ static KEPT: Mutex<Vec<Port>> = Mutex::new(Vec::new());
 pub(crate) struct Key(pub(crate) usize);
 
 impl Key {
-    /// Of the packets that are nobody's completion.
+    /// Of the packets that complete no operation.
     pub(crate) const NONE: Key = Key(0);
 
     /// One that no handle of this process has had yet. (After 2^32 of them on a 32-bit system they begin again.)
@@ -61,7 +61,7 @@ impl Port {
     pub(crate) fn new() -> io::Result<Port> {
         let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(port) = kept {
-            // What has come meanwhile is nobody's.
+            // What has come meanwhile is for nobody.
             while !matches!(port.get(Some(Instant::now()))?, Packet::Nothing) {}
             return Ok(port);
         }

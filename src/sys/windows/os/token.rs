@@ -151,7 +151,7 @@ pub(crate) fn is_administrator() -> io::Result<bool> {
     Ok(is_member != 0)
 }
 
-/// This thread as the process itself, whomever it acts as otherwise. On drop it is what it was before.
+/// This thread as the process itself, even if it acts as somebody else. On drop it is what it was before.
 #[derive(Debug)]
 pub(crate) struct AsOurselves {
     before: Option<Token>,

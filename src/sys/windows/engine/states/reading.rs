@@ -1,4 +1,4 @@
-//! The reading direction: at most one read is in the system, and it is nobody's. Whoever polls gets what it brought.
+//! The reading direction: at most one read is in the system, and it belongs to no task. Whoever polls gets its result.
 
 use std::collections::VecDeque;
 use std::io;
@@ -40,7 +40,7 @@ pub(crate) struct Reading<S> {
 enum State {
     Idle,
     Pending,
-    /// From there on it is nobody's yet.
+    /// From there on no task has had it yet.
     Brought(usize, Part),
     /// The number of an error that nobody has been told.
     Failed(Failed),
@@ -237,7 +237,7 @@ impl<S: Source> Reading<S> {
         Some(pieces)
     }
 
-    /// The stream is gone, or this direction given up: what was not read is nobody's any more.
+    /// The stream is gone, or this direction given up: what was not read is dropped.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.ahead.clear();
@@ -376,7 +376,7 @@ impl<S: Source> Reading<S> {
     }
 }
 
-/// What is here and nobody's yet.
+/// What has come and no task has had yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) any: bool,

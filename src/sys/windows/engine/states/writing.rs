@@ -69,7 +69,7 @@ impl<S: Sink> Writing<S> {
         }
     }
 
-    /// Sends a whole message. One of at most [`Sink::AHEAD`] bytes is taken along; a longer one is waited for. Given up before
+    /// Sends a whole message. One of at most [`Sink::AHEAD`] bytes is copied; for a longer one the caller waits. Given up before
     /// it has begun it has not been sent; else it is, in its place.
     pub(crate) fn poll_send(
         &mut self,
