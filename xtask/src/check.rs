@@ -143,7 +143,7 @@ pub fn run(place: &Place) -> Result<ExitCode> {
 fn denied(place: &Place, deny: &Path) -> Command {
     let mut command = Command::new(deny);
     command
-        .args(["--workspace", "--log-level", "error", "--offline", "check"])
+        .args(["--workspace", "--log-level", "error", "check"])
         .args(["licenses", "bans", "sources"])
         .current_dir(&place.root);
     command
