@@ -73,14 +73,14 @@ impl FromRawFd for PipeStream {
     }
 }
 
-/// Gives the socket away: whoever gets the number closes it.
+/// Gives the socket away: its new owner closes it.
 impl IntoRawFd for PipeStream {
     fn into_raw_fd(self) -> RawFd {
         OwnedFd::from(self).into_raw_fd()
     }
 }
 
-/// For an event loop: it is readable once a client has come. After [`close`](PipeListener::close) nobody comes to it.
+/// For an event loop: it is readable once a client has come. After [`close`](PipeListener::close) no client comes.
 impl AsFd for PipeListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.sys().socket().as_fd()
@@ -93,12 +93,12 @@ impl AsRawFd for PipeListener {
     }
 }
 
-/// Takes a socket that listens already, as systemd or launchd make one and hand it over. It becomes non-blocking, its file is
-/// left alone, and all but its kind is as [`ListenOptions`](crate::ListenOptions) have it by default.
+/// Takes a socket that is already listening, such as one that systemd or launchd hands over. It becomes non-blocking, its
+/// file is left alone, and everything but its kind is as by the defaults of [`ListenOptions`](crate::ListenOptions).
 ///
 /// # Errors
 ///
-/// `InvalidInput`: it is no local socket that listens.
+/// `InvalidInput`: it is not a listening local socket.
 ///
 /// # Examples
 ///

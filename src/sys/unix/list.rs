@@ -1,4 +1,4 @@
-//! The pipes that there are: the sockets at the places that .NET gives to names.
+//! The existing pipes: the sockets where .NET puts them for a name.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileTypeExt;

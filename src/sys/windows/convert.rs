@@ -31,9 +31,9 @@ impl AsRawHandle for PipeStream {
 ///
 /// # Errors
 ///
-/// `InvalidInput` for a handle that is none of a pipe's; for a synchronous one, on which no deadline could end a call and a
-/// read that waits holds up all writes; and for one in `PIPE_NOWAIT` mode, on which nothing waits. What the system says,
-/// where it lets nobody look.
+/// `InvalidInput` for a handle that is not a pipe's; for a synchronous one, on which no deadline could end a call and a
+/// waiting read holds up all writes; and for one in `PIPE_NOWAIT` mode, on which calls never wait. The system's error where
+/// the handle cannot be examined.
 ///
 /// # Examples
 ///
@@ -97,15 +97,15 @@ impl TryFrom<OwnedHandle> for PipeStream {
     }
 }
 
-/// The overlapped handle, without this crate's deadlines. Where others have clones of the stream, it is a duplicate.
+/// The overlapped handle, without this crate's deadlines. If the stream has clones, it is a duplicate.
 ///
-/// A server's leaves its listener's completion port (Windows 8.1 and later; before, it is bound to that for good).
+/// A server's handle leaves its listener's completion port (Windows 8.1 and later; before, it stays bound to that port).
 ///
 /// # Errors
 ///
-/// Where something would be lost the stream comes back: on a pipe with buffers of 0 a write that had to wait may have read
-/// ahead, which the stream's next reads bring; and a half close ([`close_write`](PipeStream::close_write)) may be under way,
-/// which goes out once the peer has read what is ahead of it.
+/// Gives the stream back where something would be lost. On a pipe with buffers of 0 a write that had to wait may have read
+/// ahead, and the stream's next reads return that; and a half close ([`close_write`](PipeStream::close_write)) may be under
+/// way, which goes out once the peer has read what is ahead of it.
 ///
 /// # Examples
 ///
@@ -143,7 +143,7 @@ impl TryFrom<PipeStream> for OwnedHandle {
     }
 }
 
-/// As `OwnedHandle::try_from`, but for what would be lost: it is. Null where the system has no handles left.
+/// As `OwnedHandle::try_from`, but drops what would be lost. Null where the system has no handles left.
 impl IntoRawHandle for PipeStream {
     fn into_raw_handle(self) -> RawHandle {
         hand_over(self).map_or(std::ptr::null_mut(), OwnedHandle::into_raw_handle)

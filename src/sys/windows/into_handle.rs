@@ -5,7 +5,7 @@ use std::io;
 
 use crate::stream::PipeStream;
 
-/// Why a stream did not become a handle; it has the stream. Windows only.
+/// Why a stream did not become a handle. It contains the stream. Windows only.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! The pipes that there are, as the file system that they are shows them.
+//! The existing pipes, as the pipe file system lists them.
 
 use std::io;
 
