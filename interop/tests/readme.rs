@@ -232,6 +232,21 @@ fn the_client_that_waits_may_come_first() {
     assert_eq!(server.finish(), shown(CSHARP_SERVER).csharp);
 }
 
+#[test]
+#[cfg_attr(
+    not(dotnet),
+    ignore = "left out: no .NET; `cargo xtask test` sets one up"
+)]
+fn the_client_that_waits_may_come_before_csharp() {
+    let _watchdog = watchdog();
+    let place = Place::new();
+    let client = waiting_rust_client(&place);
+    let server = Dotnet::first().of_the_readme("Server", &place.dir);
+    let shown = shown(CSHARP_SERVER);
+    assert_eq!(client.finish(), shown.rust);
+    assert_eq!(server.finish(), shown.csharp);
+}
+
 /// The compile line itself, with the compiler that it names.
 #[test]
 #[cfg(windows)]
