@@ -45,11 +45,14 @@ fn main() -> io::Result<()> {
             };
             clients.retain(|client| client.strong_count() > 0);
             clients.push(Arc::downgrade(&stream));
-            thread::Builder::new().spawn_scoped(scope, move || {
+            let thread = thread::Builder::new().spawn_scoped(scope, move || {
                 if let Err(error) = serve(&stream) {
                     eprintln!("a client: {error}");
                 }
-            })?;
+            });
+            if let Err(error) = thread {
+                eprintln!("no thread for a client, which is cut off: {error}");
+            }
         }
         // The listener is closed. The scope waits for the threads, which come to the end of what they read now.
         for client in clients.iter().filter_map(Weak::upgrade) {

@@ -28,12 +28,15 @@ fn main() -> io::Result<()> {
                 continue;
             }
         };
-        thread::Builder::new().spawn(move || match serve(&stream) {
-            // What a message costs was checked while it came: this client gets no further.
+        let thread = thread::Builder::new().spawn(move || match serve(&stream) {
+            // Over the limit. The rest of the message is still in the pipe, so this client is dropped.
             Err(error) if error.kind() == ErrorKind::InvalidData => eprintln!("cut off: {error}"),
             Err(error) => eprintln!("a client: {error}"),
             Ok(()) => {}
-        })?;
+        });
+        if let Err(error) = thread {
+            eprintln!("no thread for a client, which is cut off: {error}");
+        }
     }
     Ok(())
 }

@@ -4,6 +4,8 @@
 //! one of the library's examples, or one that a guide shows. Every wait for one has an end, and it is ended with its test. Where the peers come from is in `find.rs`: `cargo xtask test` sets them up; where there are
 //! none, the tests that need them are marked as ignored, "left out".
 
+#[cfg(windows)]
+mod console;
 #[allow(dead_code)] // build.rs uses the other half
 mod find;
 pub mod fragments;
@@ -272,11 +274,7 @@ impl Peer {
     pub fn run_in_console(program: impl AsRef<OsStr>, arguments: &[&str]) -> Peer {
         let mut command = Command::new(program);
         #[cfg(windows)]
-        {
-            use std::os::windows::process::CommandExt;
-            const CREATE_NO_WINDOW: u32 = 0x0800_0000;
-            command.creation_flags(CREATE_NO_WINDOW);
-        }
+        console::of_its_own(&mut command);
         Peer::start(command.args(arguments))
     }
 
