@@ -34,7 +34,8 @@ pub fn list() -> io::Result<Vec<PipeEntry>> {
 /// Whether anybody serves the pipe `name`, without opening it: an open would take an instance away from a client.
 ///
 /// Windows: `WaitNamedPipe`, for 1 ms if all instances are taken; another machine's pipe is looked for there. Unix: a probe
-/// by a socket of another type, which the server does not notice.
+/// by a socket of another type, which the server does not notice; a server that has its name already and is about to listen
+/// is `Live` too.
 ///
 /// # Errors
 ///
