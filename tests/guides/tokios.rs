@@ -155,7 +155,8 @@ mod windows {
             assert!(flushed.is_err(), "{flushed:?}");
             let mut word = [0; 4];
             let (read, flushed) = tokio::join!(server.read_exact(&mut word), ours.flush());
-            (read.unwrap(), flushed.unwrap());
+            read.unwrap();
+            flushed.unwrap();
             assert_eq!(&word, b"word");
         });
     }
