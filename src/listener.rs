@@ -1,5 +1,6 @@
 //! `PipeListener`: the server's side, a name and the clients that come to it.
 
+mod bind;
 mod held;
 
 use std::ffi::OsStr;
@@ -165,9 +166,14 @@ impl PipeListener {
     ///
     /// ```no_run
     /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// use std::io::ErrorKind;
     /// use std::time::Duration;
     ///
-    /// let stream = listener.accept_timeout(Duration::from_secs(30))?;
+    /// match listener.accept_timeout(Duration::from_secs(30)) {
+    ///     Ok(stream) => println!("{stream:?}"),
+    ///     Err(e) if e.kind() == ErrorKind::TimedOut => println!("nobody came for 30 s"),
+    ///     Err(e) => return Err(e),
+    /// }
     /// # std::io::Result::Ok(())
     /// ```
     pub fn accept_timeout(&self, timeout: Duration) -> io::Result<PipeStream> {
@@ -218,6 +224,21 @@ impl PipeListener {
     /// A deadline that passes is an item like any other error, and the iterator can go on after it. So is a system that has
     /// no descriptors or memory left: the client stays in the queue, and the next item comes after a pause, so that a loop
     /// does not spin.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let listener = npipe::PipeListener::bind("mypipe")?;
+    /// for stream in listener.incoming() {
+    ///     match stream {
+    ///         Ok(stream) => println!("{stream:?}"),
+    ///         // Such as too many open files: the client stays in the queue, and the loop goes on after a moment.
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// }
+    /// println!("the listener is closed");
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming {
             listener: self,
@@ -397,45 +418,6 @@ impl PipeListener {
 
     pub(crate) fn has_clones(&self) -> bool {
         Arc::strong_count(&self.owner) > 1
-    }
-}
-
-impl ListenOptions {
-    /// Listens at `name`. The name is this listener's until it is closed or dropped.
-    ///
-    /// # Errors
-    ///
-    /// * `InvalidInput`: a wrong name (see [`PipeName::new`]) or option; the sentence says which and what is allowed.
-    /// * `AddrInUse`: somebody serves that name. Unix: also if something that is not a socket is at its path, or a socket
-    ///   that this user may not look at.
-    /// * `NotFound`: Unix, the directory of the path does not exist.
-    /// * `PermissionDenied`: this user may not make a pipe there. Unix: also if a dead socket at the path is another
-    ///   user's, or if others could replace the socket ([`allow_shared_directory`](ListenOptions::allow_shared_directory)).
-    /// * `Unsupported`: what this system does not have: [`Security::Sddl`](crate::Security::Sddl) on Unix,
-    ///   [`Security::Mode`](crate::Security::Mode) on Windows, message mode on Unix systems other than Linux. Unix: a
-    ///   directory that cannot hold sockets.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use npipe::{ListenOptions, PipeError, Reason, Security};
-    ///
-    /// let bound = ListenOptions::new().security(Security::Everyone).bind("mypipe");
-    /// let listener = match bound {
-    ///     Ok(listener) => listener,
-    ///     Err(error) => match PipeError::of(&error).map(PipeError::reason) {
-    ///         Some(Reason::NameTaken) => panic!("it runs already: {error}"),
-    ///         Some(Reason::OpenDirectory) => panic!("choose another directory: {error}"),
-    ///         _ => return Err(error),
-    ///     },
-    /// };
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn bind(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
-        let name = PipeName::new(name)?;
-        self.check().map_err(|fault| fault.of("bind", &name))?;
-        let (listener, lane) = sys::Listener::bind(&name, self)?;
-        Ok(PipeListener::make(listener, name, self, lane))
     }
 }
 

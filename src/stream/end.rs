@@ -51,12 +51,17 @@ impl PipeStream {
     ///
     /// ```no_run
     /// # let stream = npipe::PipeStream::connect("mypipe")?;
-    /// use std::io::Write;
+    /// use std::io::{ErrorKind, Write};
     /// use std::time::{Duration, Instant};
     ///
     /// (&stream).write_all(b"goodbye")?;
     /// stream.set_write_deadline(Some(Instant::now() + Duration::from_secs(5)))?;
-    /// stream.wait_drained()?;
+    /// match stream.wait_drained() {
+    ///     Ok(()) => println!("the peer has read it"),
+    ///     Err(e) if e.kind() == ErrorKind::TimedOut => println!("the peer does not read"),
+    ///     Err(e) if e.kind() == ErrorKind::BrokenPipe => println!("the peer left before it had read it"),
+    ///     Err(e) => return Err(e),
+    /// }
     /// # std::io::Result::Ok(())
     /// ```
     pub fn wait_drained(&self) -> io::Result<()> {
@@ -87,10 +92,15 @@ impl PipeStream {
     ///
     /// ```no_run
     /// # let stream = npipe::PipeStream::connect("mypipe")?;
-    /// use std::io::{Read, Write};
+    /// use std::io::{ErrorKind, Read, Write};
     ///
-    /// (&stream).write_all(b"request")?;
-    /// stream.close_write()?;
+    /// (&stream).write_all(b"request\n")?;
+    /// match stream.close_write() {
+    ///     Ok(()) => {}
+    ///     // A Windows byte pipe: the server has to see by itself where the request ends.
+    ///     Err(e) if e.kind() == ErrorKind::Unsupported => {}
+    ///     Err(e) => return Err(e),
+    /// }
     /// let mut reply = Vec::new();
     /// (&stream).read_to_end(&mut reply)?;
     /// # std::io::Result::Ok(())

@@ -134,6 +134,26 @@ impl PipeListener {
     /// The clients as they come: a [`Stream`] of what [`accept`](PipeListener::accept) gives, that ends once the listener is
     /// closed. An item may be the error that the system has no descriptors or memory left: the client stays in the queue,
     /// and the next item comes after a pause, so that a loop does not spin.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// # let listener = npipe::tokio::PipeListener::bind("mypipe")?;
+    /// use tokio_stream::StreamExt;
+    ///
+    /// let mut clients = listener.incoming();
+    /// while let Some(stream) = clients.next().await {
+    ///     match stream {
+    ///         Ok(stream) => println!("{stream:?}"),
+    ///         // Such as too many open files: the client stays in the queue, and the loop goes on after a moment.
+    ///         Err(error) => eprintln!("{error}"),
+    ///     }
+    /// }
+    /// println!("the listener is closed");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming {
             listener: self,
