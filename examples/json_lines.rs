@@ -1,10 +1,10 @@
 //! A server of JSON lines, a thread per client, that ends well on Ctrl-C: `cargo run --example json_lines [PIPE]`.
 //!
-//! The other side is `interop/csharp/JsonLines.cs`, or `npipe connect jsonlines` and your hands. A request is a line such as
-//! `{"id":1,"text":"hello"}`; its answer is `{"id":1,"upper":"HELLO"}`, or has an `"error"`.
+//! The other side is `interop/csharp/JsonLines.cs`, or `npipe connect jsonlines` and your hands. A request is a line
+//! such as `{"id":1,"text":"hello"}`; its answer is `{"id":1,"upper":"HELLO"}`, or has an `"error"`.
 //!
-//! Ctrl-C closes the listener, which ends the loop over the clients. Their threads wait in reads, which `shutdown` ends; a
-//! thread that is in the middle of an answer writes the rest of it first.
+//! Ctrl-C closes the listener, which ends the loop over the clients. Their threads wait in reads, which `shutdown`
+//! ends; a thread that is in the middle of an answer writes the rest of it first.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;

@@ -1,8 +1,8 @@
 //! A message-mode server: `cargo run --example messages [PIPE]`.
 //!
-//! The other side on Windows is `interop/csharp/Messages.cs`. On Linux .NET has no message mode, and the form is npipe's
-//! own: there `npipe connect messages` is the other side, or any client of the library, whose `send` and `recv` need no
-//! option. macOS has no message pipes: `bind` is `Unsupported`.
+//! The other side on Windows is `interop/csharp/Messages.cs`. On Linux .NET has no message mode, and the form is
+//! npipe's own: there `npipe connect --message messages` is the other side, a line a message, or any client of the
+//! library, whose `send` and `recv` need no option. macOS has no message pipes: `bind` is `Unsupported`.
 //!
 //! A message is whole, however long it is and in however many pieces it comes. Each is answered by one that tells its
 //! length and shows it in capitals. An empty message is not answered: it is how `close_write` ends a message pipe.

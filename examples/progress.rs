@@ -1,9 +1,9 @@
 //! A long job that tells how far it is and never waits for whoever listens:
 //! `cargo run --example progress [PIPE [STEPS [MS]]]`.
 //!
-//! The other side is `interop/csharp/Progress.cs`. It may come late, read slowly or not at all, leave, and come again; and
-//! there may be several. The job's pace is its own: what a reader has no room for is left out, and the next value that
-//! fits is the newest. Each value is a line, `42 of 200`, and none is cut.
+//! The other side is `interop/csharp/Progress.cs`. It may come late, read slowly or not at all, leave, and come again;
+//! and there may be several. The job's pace is its own: what a reader has no room for is left out, and the next value
+//! that fits is the newest. Each value is a line, `42 of 200`, and none is cut.
 
 use std::io::{self, ErrorKind, Write};
 use std::thread;

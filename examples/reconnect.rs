@@ -1,7 +1,8 @@
 //! A client that goes on when its server restarts: `cargo run --example reconnect [PIPE]`, then a question a line.
 //!
-//! The other side is `interop/csharp/Reconnect.cs`: start it, kill it, start it again. A question that was not answered is
-//! asked again, so a server may get it twice: it must not matter, or the questions need numbers by which it can tell.
+//! The other side is `interop/csharp/Reconnect.cs`: start it, kill it, start it again. A question that was not answered
+//! is asked again, so a server may get it twice: it must not matter, or the questions need numbers by which it can
+//! tell.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::time::Duration;

@@ -1,10 +1,12 @@
-//! A program that runs once: `cargo run --example single_instance [PIPE [ARGUMENT...]]`, and again, with other arguments.
+//! A program that runs once: `cargo run --example single_instance [PIPE [ARGUMENT...]]`, and again, with other
+//! arguments.
 //!
 //! The first start has the pipe. Every other one hands its directory and arguments to the first, and ends;
-//! `interop/csharp/SingleInstance.cs` does so from C#. `quit` ends the first. A real program has its own name for the pipe,
-//! and does with what comes what it would do with its own arguments: opens a file, shows a window.
+//! `interop/csharp/SingleInstance.cs` does so from C#. `quit` ends the first. A real program has its own name for the
+//! pipe, and does with what comes what it would do with its own arguments: opens a file, shows a window.
 //!
-//! It is safe however many start at once and whenever the first ends: whoever can neither bind nor hand over tries again.
+//! It is safe however many start at once and whenever the first ends: whoever can neither bind nor hand over tries
+//! again.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::thread;
