@@ -150,8 +150,8 @@ impl ListenOptions {
     /// How many bytes the clients can write ahead of the server's reads.
     ///
     /// Windows: the quota of each instance, 65536 by default. 0 is none: each write waits until all of it has been read.
-    /// Unix: of no effect, 0 neither, since the receiving side of a local socket has no buffer of its own; the client's
-    /// send buffer is what counts.
+    /// Unix: no effect. The receiving side of a local socket has no buffer of its own: what counts is the client's send
+    /// buffer, which the client has whatever is asked for here. So with 0 too its writes do not wait for the server.
     pub fn input_buffer_size(mut self, bytes: u32) -> ListenOptions {
         self.input_buffer_size = Some(bytes);
         self
@@ -160,8 +160,8 @@ impl ListenOptions {
     /// How many bytes the server can write ahead of the client's reads.
     ///
     /// Windows: the quota of each instance, 65536 by default. 0 is none: each write waits until all of it has been read.
-    /// Unix: `SO_SNDBUF` of each accepted socket, by default the system's own size (208 KiB on Linux), which 0 stands for
-    /// too.
+    /// Unix: `SO_SNDBUF` of each accepted socket. By default, and with 0, it is the system's own size (208 KiB on Linux):
+    /// there is no socket without a buffer.
     pub fn output_buffer_size(mut self, bytes: u32) -> ListenOptions {
         self.output_buffer_size = Some(bytes);
         self

@@ -159,12 +159,12 @@ impl PipeStream {
     }
 
     /// Another handle to the same open pipe. Deadlines, timeouts and the busy poll are the pipe's, not the handle's; the
-    /// pipe closes when the last of them is dropped. What a thread waits for on one of them another ends by
-    /// [`shutdown`](PipeStream::shutdown), and a server by [`disconnect`](PipeStream::disconnect).
+    /// pipe closes when the last of them is dropped. A thread can end the call that another waits in, on any of them, by
+    /// [`shutdown`](PipeStream::shutdown), or at the server's end by [`disconnect`](PipeStream::disconnect).
     ///
     /// # Errors
     ///
-    /// None today: a clone takes nothing of the system's.
+    /// None today: a clone needs nothing from the system.
     ///
     /// # Examples
     ///

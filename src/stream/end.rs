@@ -156,7 +156,7 @@ impl PipeStream {
     /// # std::io::Result::Ok(())
     /// ```
     ///
-    /// A server that ends well shuts its clients' reads down alone: a thread in the middle of an answer writes the rest
+    /// A server that ends well shuts down only the reads: a thread in the middle of an answer writes the rest
     /// (`examples/json_lines.rs` is the whole program).
     ///
     /// ```no_run

@@ -59,7 +59,6 @@ impl PipeStream {
     /// * `TimedOut`, by the read deadline or timeout. What has come of a message is in `message` by then: the next call
     ///   with the same `Vec` appends the rest.
     /// * `UnexpectedEof`: the peer has gone in the middle of a message. What had come of it is in `message`.
-    ///
     /// * `InvalidData`: longer than [`max_message_size`](crate::ListenOptions::max_message_size). The rest of it is still
     ///   in the pipe: a stream whose messages cannot be trusted any more is best dropped.
     /// * `OutOfMemory`: there is no room for it.

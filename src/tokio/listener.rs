@@ -302,6 +302,21 @@ impl ListenOptions {
     /// # Errors
     ///
     /// Those of [`bind`](ListenOptions::bind); outside a runtime, an error that says so.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run() -> std::io::Result<()> {
+    /// use npipe::{ListenOptions, Security};
+    ///
+    /// let listener = ListenOptions::new()
+    ///     .security(Security::Everyone)
+    ///     .bind_tokio("mypipe")?;
+    /// let stream = listener.accept().await?;
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bind_tokio(&self, name: impl AsRef<OsStr>) -> io::Result<PipeListener> {
         let options = ListenOptions {
             for_tasks: true,
