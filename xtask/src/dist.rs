@@ -165,7 +165,11 @@ fn compress(archive: &Path, name: &str) -> Command {
         return python;
     }
     let mut tar = Command::new("tar");
-    tar.args(["-c", "-z", "-f"]).arg(archive).arg(name);
+    tar.args(["-c", "-z", "-f"])
+        .arg(archive)
+        .arg(name)
+        // macOS's would add a file with attributes to each.
+        .env("COPYFILE_DISABLE", "1");
     tar
 }
 

@@ -13,7 +13,12 @@ use crate::place::find_program;
 /// Its programs begin with a line such as `// client.cpp`.
 const GUIDE: &str = "docs/recipes.md";
 
-const STRICT: [&str; 4] = ["-O1", "-Wall", "-Wextra", "-Werror"];
+/// Where the compiler is the machine's own, it may warn of what nobody has seen yet.
+const STRICT: &[&str] = if cfg!(windows) {
+    &["-O1", "-Wall", "-Wextra"]
+} else {
+    &["-O1", "-Wall", "-Wextra", "-Werror"]
+};
 
 /// The directory with `peer.exe` and the guide's programs.
 pub fn programs(lab: &Lab) -> Result<PathBuf> {
