@@ -348,6 +348,37 @@ fn the_diffs_of_the_guides_are_programs_that_run() {
     }
 }
 
+/// What a guide shows in C# and Go stands in a program too, which `cargo xtask lab` compiles.
+#[test]
+fn the_fragments_of_the_guides_are_compiled() {
+    let Some(root) = root() else { return };
+    let trimmed = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.trim().to_owned());
+        lines.filter(|line| !line.is_empty()).collect()
+    };
+    // What needs .NET 5 or ASP.NET, which the lab does not compile against.
+    let newer = ["NamedPipeServerStreamAcl", "ConnectCallback"];
+    for (guide, kind, program) in [
+        ("dotnet", "csharp", "interop/csharp/Guide.cs"),
+        ("go-winio", "go", "interop/go/guide/guide.go"),
+    ] {
+        let text = fs::read_to_string(root.join(format!("docs/from-{guide}.md"))).unwrap();
+        let program = fs::read_to_string(root.join(program));
+        let compiled = trimmed(&program.unwrap());
+        let mut fragments = 0;
+        for fragment in blocks(&text, kind) {
+            if newer.iter().any(|mark| fragment.contains(mark)) {
+                continue;
+            }
+            fragments += 1;
+            let lines = trimmed(fragment);
+            let is_there = compiled.windows(lines.len()).any(|part| part == lines);
+            assert!(is_there, "from-{guide}.md, not compiled:\n{fragment}");
+        }
+        assert!(fragments > 3, "from-{guide}.md shows {fragments} fragments");
+    }
+}
+
 /// How many columns a text takes in an editor: characters of Chinese, Japanese and Korean take two.
 fn columns(text: &str) -> usize {
     text.chars()

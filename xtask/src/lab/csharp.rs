@@ -14,7 +14,7 @@ use crate::place::find_program;
 pub const OLDEST: &str = "3.1.0";
 
 /// What the programs use of .NET, by its assemblies' names.
-pub const REFERENCES: [&str; 14] = [
+pub const REFERENCES: [&str; 15] = [
     "System.Private.CoreLib",
     "System.Runtime",
     "System.Console",
@@ -27,6 +27,7 @@ pub const REFERENCES: [&str; 14] = [
     "System.Net.Http",
     "System.Net.Primitives",
     "System.Private.Uri",
+    "System.Security.Principal",
     "System.Text.Json",
     "System.Threading",
 ];

@@ -17,7 +17,12 @@ pub fn peers(lab: &Lab) -> Result<PathBuf> {
 /// For Windows, where they run under Wine.
 pub fn peers_windows(lab: &Lab) -> Result<PathBuf> {
     let windows = [("GOOS", "windows"), ("GOARCH", "amd64")];
-    build(lab, "go-windows", &[".", "./http", "./grpc"], &windows)
+    build(
+        lab,
+        "go-windows",
+        &[".", "./http", "./grpc", "./guide"],
+        &windows,
+    )
 }
 
 /// The directory with the programs.

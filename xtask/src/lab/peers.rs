@@ -27,12 +27,14 @@ const PROGRAMS: [Program; 8] = [
     Program::of("Progress", &["Progress.cs"], csharp::OLDEST),
 ];
 
-/// Those that need what .NET 5 has, by reflection; and one that shows what it throws, which older ones do otherwise.
-const STACKS: [Program; 4] = [
+/// Those that need what .NET 5 has, by reflection; one that shows what it throws, which older ones do otherwise; and what
+/// the guide for those who know .NET shows, which nobody runs and Mono lacks a part of.
+const STACKS: [Program; 5] = [
     Program::of("Http", &["Http.cs", "PipeHttp.cs"], "5.0.0"),
     Program::of("Grpc", &["Grpc.cs", "PipeHttp.cs"], "5.0.0"),
     Program::of("JsonRpc", &["JsonRpc.cs"], "5.0.0"),
     Program::of("Exceptions", &["Exceptions.cs"], "5.0.0"),
+    Program::of("Guide", &["Guide.cs"], csharp::OLDEST),
 ];
 
 /// A program of `interop/csharp`, and the oldest .NET that runs it.
