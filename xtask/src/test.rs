@@ -1,17 +1,18 @@
 //! `cargo xtask test`: everything that can be tested on this machine, on both systems, and a word on what was left out.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::dist;
 use crate::dotnet::Dotnet;
 use crate::lab::Lab;
 use crate::place::Place;
 use crate::process::Running;
-use crate::toolchain::cargo;
+use crate::toolchain::{Toolchain, cargo};
 use crate::ui;
 use crate::wine;
 
@@ -143,7 +144,7 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             toolchain.describe()
         ));
         let mut tests = toolchain.cargo(place, "test");
-        // The chores themselves are not for Wine, and of the doc tests every one would be a program of its own there.
+        // The chores themselves are not for Wine.
         tests
             .args(["--workspace", "--exclude", "xtask", "--tests"])
             .args(["--all-features", "--no-fail-fast"]);
@@ -153,8 +154,38 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         }
         let counts = Counts::of(&mut wine::session(place, &tests))?;
         all.push(("windows (Wine)".to_owned(), counts));
+
+        ui::say("the documentation's examples on Windows (Wine)");
+        let examples = documentation(place, &toolchain)?;
+        let counts = Counts::of(&mut wine::session(place, &examples))?;
+        all.push(("windows (Wine), documentation".to_owned(), counts));
     }
     summary(place, &all, &mut left_out)
+}
+
+/// The examples in the documentation. Those of what only Windows has are compiled nowhere else on this machine.
+fn documentation(place: &Place, toolchain: &Toolchain) -> Result<Command> {
+    let mut cargo = toolchain.cargo(place, "test");
+    cargo.args(["--package", "npipe", "--doc", "--all-features"]);
+    // rustdoc puts its programs into the directory for temporary files, and Wine's own is another one. Cargo alone is told
+    // so: Wine would look for the directory too.
+    let dir = place.target.join("doctests");
+    fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    let mut command = Command::new("env");
+    command
+        .arg(format!("TMPDIR={}", dir.display()))
+        .arg(cargo.get_program())
+        .args(cargo.get_args());
+    for (name, value) in cargo.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(dir) = cargo.get_current_dir() {
+        command.current_dir(dir);
+    }
+    Ok(command)
 }
 
 fn summary(
