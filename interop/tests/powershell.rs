@@ -41,10 +41,13 @@ impl Scripts {
             "Bypass",
             "-File",
         ];
-        Peer::run(
+        let mut peer = Peer::run(
             "powershell.exe",
             &[&options[..], &[path(&script), pipe]].concat(),
-        )
+        );
+        // Some versions wait for the end of a redirected input before they end.
+        peer.end_input();
+        peer
     }
 }
 
