@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{name, pair, watchdog};
 use npipe::{
-    CancelToken, ConnectOptions, ListenOptions, PipeError, PipeListener, PipeStream, Reason,
+    Access, CancelToken, ConnectOptions, ExpectServer, ListenOptions, PipeError, PipeListener,
+    PipeStream, Reason, Security,
 };
 
 /// An error with what is expected of it: its kind, its reason and its operation.
@@ -65,6 +66,32 @@ fn cases() -> Vec<Case> {
         Reason::Cancelled,
         "connect",
     ));
+    let full = ListenOptions::new().backlog(1).bind(name("full")).unwrap();
+    let mut waiting = Vec::new();
+    let error = loop {
+        let options = ConnectOptions::new().timeout(Duration::from_millis(50));
+        match options.connect(full.local_addr()) {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => break error,
+        }
+    };
+    cases.push(("busy", error, ErrorKind::TimedOut, Reason::Busy, "connect"));
+    let somebody_else = if cfg!(windows) {
+        ExpectServer::Sid("S-1-5-7".into()) // anonymous, who owns no pipe
+    } else {
+        ExpectServer::Uid(54321)
+    };
+    let error = ConnectOptions::new()
+        .expect_server(somebody_else)
+        .connect(&address)
+        .unwrap_err();
+    cases.push((
+        "another server",
+        error,
+        ErrorKind::PermissionDenied,
+        Reason::UnexpectedServer,
+        "connect",
+    ));
     let error = PipeStream::connect("").unwrap_err();
     cases.push((
         "no name",
@@ -83,6 +110,34 @@ fn cases() -> Vec<Case> {
         ErrorKind::InvalidInput,
         Reason::WrongOption,
         "bind",
+    ));
+    let elsewhere = if cfg!(windows) {
+        Security::Mode(0o600)
+    } else {
+        Security::Sddl("D:P(A;;GA;;;OW)".into())
+    };
+    let error = ListenOptions::new()
+        .security(elsewhere)
+        .bind(name("elsewhere"))
+        .unwrap_err();
+    cases.push((
+        "another system's",
+        error,
+        ErrorKind::Unsupported,
+        Reason::NotHere,
+        "bind",
+    ));
+    let writer = ConnectOptions::new()
+        .access(Access::Write)
+        .connect(&address)
+        .unwrap();
+    let error = fail((&writer).read(&mut [0]));
+    cases.push((
+        "the other way",
+        error,
+        ErrorKind::PermissionDenied,
+        Reason::WrongDirection,
+        "read from",
     ));
 
     client.set_read_deadline(Some(Instant::now())).unwrap();
