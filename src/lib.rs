@@ -62,9 +62,9 @@
 //! # Platforms
 //!
 //! Windows 10 and later, Linux and macOS; FreeBSD is type-checked only. Where one of them lacks something, the
-//! function's documentation says so, and the error is `Unsupported`. What exists on one of them alone is labelled, and shown in
-//! the documentation of each, but for the conversions to and from the system's own types, whose traits `std` has on that
-//! system alone:
+//! function's documentation says so, and the error is `Unsupported`. What only one of them has is labelled, and the
+//! documentation for each of them shows it. The exception are the conversions to and from the system's own types, since
+//! `std` has their traits on that system only:
 //!
 //! | | Windows | Unix |
 //! |---|---|---|
