@@ -63,7 +63,7 @@
 //!
 //! Windows 10 and later, Linux and macOS; FreeBSD is type-checked only. Where one of them lacks something, the
 //! function's documentation says so, and the error is `Unsupported`. What only one of them has is labelled, and the
-//! documentation for each of them shows it. The exception are the conversions to and from the system's own types, since
+//! documentation for each of them shows it. The exceptions are conversions to and from the system's own types, since
 //! `std` has their traits on that system only:
 //!
 //! | | Windows | Unix |
