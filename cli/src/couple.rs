@@ -379,11 +379,13 @@ impl Couple {
         let linger = self.linger(way, half_close);
         let mut quiet = Quiet::from_now(self.passed(other));
         loop {
+            // In this order: who drains has half-closed, after which an end that did so too looks gone.
+            let is_gone = source.is_gone();
             if way == Way::Down && self.draining.load(Ordering::SeqCst) {
                 self.await_end(other, Duration::MAX);
                 return;
             }
-            if source.is_gone() {
+            if is_gone {
                 let grace = match half_close {
                     _ if sink.is_idle_terminal() => Duration::ZERO,
                     // What comes through a feed is the next client's.
@@ -428,7 +430,8 @@ impl Couple {
         let mut look = if sink.is_own() { Duration::MAX } else { LOOK };
         while !self.await_end(way, look) {
             look = (look * 2).min(SELDOM);
-            if self.draining.load(Ordering::SeqCst) || !sink.is_gone() {
+            // In this order, as in `attend`.
+            if !sink.is_gone() || self.draining.load(Ordering::SeqCst) {
                 continue;
             }
             let grace = if source.reads_for_ever() {
