@@ -114,7 +114,7 @@ pub const ROWS: &[Row] = &[
         name: "connect",
         title: "connect, ask, close: one at a time",
         work: Work::Connects,
-        floors: BARE,
+        floors: BURST,
         subjects: EVERYBODY,
     },
     Row {
