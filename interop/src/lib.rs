@@ -29,7 +29,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use npipe::{ConnectOptions, PipeListener, PipeStream};
+use npipe::{ConnectOptions, ListenOptions, PipeListener, PipeMode, PipeStream};
 
 /// How long a peer may take for anything. Under Wine on a busy machine, .NET takes seconds to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -452,6 +452,33 @@ pub fn name(what: &str) -> String {
     let random = RandomState::new().build_hasher().finish() as u32;
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("npipe-{what}-{:x}-{random:x}-{count:x}", std::process::id())
+}
+
+/// A listener of ours, for bytes or messages, and its name.
+pub fn listener(mode: PipeMode) -> (String, PipeListener) {
+    let pipe = name("rust");
+    let listener = ListenOptions::new()
+        .message_mode(mode == PipeMode::Message)
+        .bind(&pipe)
+        .unwrap();
+    (pipe, listener)
+}
+
+/// Starts one side of the README's conversation, `server` or `client`, at a pipe.
+pub type Start<'a> = &'a dyn Fn(&str, &str) -> Peer;
+
+/// The README's conversation between Rust and another language, either serving, and within the other.
+pub fn pairings(rust: Start, language: &str, theirs: Start) {
+    let (ours, theirs) = (("Rust", rust), (language, theirs));
+    for (server, client) in [(ours, theirs), (theirs, ours), (theirs, theirs)] {
+        let pipe = name("guide");
+        let serving = (server.1)("server", &pipe);
+        serving.wait_until_it_waits();
+        let calling = (client.1)("client", &pipe);
+        let heard = ["Hello from {}", "{} is done"].map(|line| line.replace("{}", client.0));
+        assert_eq!(serving.finish(), heard);
+        assert_eq!(calling.finish(), [format!("Hello from {}", server.0)]);
+    }
 }
 
 /// The name in an address, which is how .NET wants it.

@@ -6,8 +6,11 @@
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::time::Duration;
 
-use npipe::{Access, ConnectOptions, ListenOptions, PipeListener, PipeMode, PipeStream};
-use npipe_interop::{Peer, c, cpp, echo, exchange, hear, name, pattern, read_to_the_end, watchdog};
+use npipe::{Access, ConnectOptions, ListenOptions, PipeMode, PipeStream};
+use npipe_interop::{
+    Peer, c, cpp, echo, exchange, hear, listener, name, pairings, pattern, read_to_the_end,
+    watchdog,
+};
 
 const MUCH: usize = 300_000;
 
@@ -31,15 +34,6 @@ fn c_serves(mode: PipeMode, words: &[&str]) -> (Peer, PipeStream) {
     server.expect("connected");
     assert_eq!(stream.mode(), mode);
     (server, stream)
-}
-
-fn listener(mode: PipeMode) -> (String, PipeListener) {
-    let pipe = name("rust");
-    let listener = ListenOptions::new()
-        .message_mode(mode == PipeMode::Message)
-        .bind(&pipe)
-        .unwrap();
-    (pipe, listener)
 }
 
 /// A C client of a listener of ours, and our stream to it.
@@ -390,16 +384,5 @@ fn the_programs_of_the_guide() {
         "server" => Peer::run(env!("CARGO_BIN_EXE_rust-server"), &[pipe]),
         _ => Peer::run(env!("CARGO_BIN_EXE_rust-client"), &[pipe]),
     };
-    type Start<'a> = (&'a str, &'a dyn Fn(&str, &str) -> Peer);
-    let ours: Start = ("Rust", &rust);
-    let theirs: Start = ("C++", &cpp);
-    for (server, client) in [(ours, theirs), (theirs, ours), (theirs, theirs)] {
-        let pipe = name("guide");
-        let serving = (server.1)("server", &pipe);
-        serving.wait_until_it_waits();
-        let calling = (client.1)("client", &pipe);
-        let heard = ["Hello from {}", "{} is done"].map(|line| line.replace("{}", client.0));
-        assert_eq!(serving.finish(), heard);
-        assert_eq!(calling.finish(), [format!("Hello from {}", server.0)]);
-    }
+    pairings(&rust, "C++", &cpp);
 }

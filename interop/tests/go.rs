@@ -7,8 +7,10 @@
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use npipe::{ListenOptions, PipeListener, PipeMode, PipeStream};
-use npipe_interop::{Peer, echo, exchange, go, hear, name, pattern, read_to_the_end, watchdog};
+use npipe::{PipeMode, PipeStream};
+use npipe_interop::{
+    Peer, echo, exchange, go, hear, listener, name, pattern, read_to_the_end, watchdog,
+};
 
 const MUCH: usize = 300_000;
 const SOON: Duration = Duration::from_millis(200);
@@ -33,15 +35,6 @@ fn go_serves(mode: PipeMode, words: &[&str]) -> (Peer, PipeStream) {
         assert_eq!(stream.mode(), mode);
     }
     (server, stream)
-}
-
-fn listener(mode: PipeMode) -> (String, PipeListener) {
-    let pipe = name("rust");
-    let listener = ListenOptions::new()
-        .message_mode(mode == PipeMode::Message)
-        .bind(&pipe)
-        .unwrap();
-    (pipe, listener)
 }
 
 /// A go-winio client of a listener of ours, and our stream to it.

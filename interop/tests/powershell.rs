@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use npipe_interop::{Peer, name, watchdog};
+use npipe_interop::{Peer, name, pairings, watchdog};
 
 const GUIDE: &str = include_str!("../../docs/recipes.md");
 
@@ -71,16 +71,5 @@ fn real_windows_the_scripts_of_the_guide() {
         _ => Peer::run(env!("CARGO_BIN_EXE_rust-client"), &[pipe]),
     };
     let powershell = |program: &str, pipe: &str| scripts.start(program, pipe);
-    type Start<'a> = (&'a str, &'a dyn Fn(&str, &str) -> Peer);
-    let ours: Start = ("Rust", &rust);
-    let theirs: Start = ("PowerShell", &powershell);
-    for (server, client) in [(ours, theirs), (theirs, ours), (theirs, theirs)] {
-        let pipe = name("guide");
-        let serving = (server.1)("server", &pipe);
-        serving.wait_until_it_waits();
-        let calling = (client.1)("client", &pipe);
-        let heard = ["Hello from {}", "{} is done"].map(|line| line.replace("{}", client.0));
-        assert_eq!(serving.finish(), heard);
-        assert_eq!(calling.finish(), [format!("Hello from {}", server.0)]);
-    }
+    pairings(&rust, "PowerShell", &powershell);
 }

@@ -195,26 +195,26 @@ mod tests {
     fn what_can_fail_and_is_public_needs_an_example() {
         let text = r#"
             /// Text alone.
-            pub fn list() -> io::Result<Vec<Entry>> { todo!() }
-            pub fn not_exported() -> io::Result<()> { todo!() }
+            pub fn list() -> io::Result<Vec<Entry>> { call() }
+            pub fn not_exported() -> io::Result<()> { call() }
             impl Pipe {
                 /// ```
                 /// pipe.send()?;
                 /// ```
-                pub fn send(&self) -> io::Result<()> { todo!() }
-                pub async fn recv(&self) -> io::Result<()> { todo!() }
-                pub fn mode(&self) -> Mode { todo!() }
-                pub(crate) fn hidden(&self) -> io::Result<()> { todo!() }
-                fn private(&self) -> io::Result<()> { todo!() }
+                pub fn send(&self) -> io::Result<()> { call() }
+                pub async fn recv(&self) -> io::Result<()> { call() }
+                pub fn mode(&self) -> Mode { call() }
+                pub(crate) fn hidden(&self) -> io::Result<()> { call() }
+                fn private(&self) -> io::Result<()> { call() }
             }
-            impl Hidden { pub fn call(&self) -> io::Result<()> { todo!() } }
-            impl Read for Pipe { fn read(&mut self) -> io::Result<usize> { todo!() } }
-            impl TryFrom<Fd> for Pipe { fn try_from(fd: Fd) -> io::Result<Pipe> { todo!() } }
-            impl TryFrom<Pipe> for Fd { fn try_from(pipe: Pipe) -> Result<Fd, Error> { todo!() } }
+            impl Hidden { pub fn call(&self) -> io::Result<()> { call() } }
+            impl Read for Pipe { fn read(&mut self) -> io::Result<usize> { call() } }
+            impl TryFrom<Fd> for Pipe { fn try_from(fd: Fd) -> io::Result<Pipe> { call() } }
+            impl TryFrom<Pipe> for Fd { fn try_from(pipe: Pipe) -> Result<Fd, Error> { call() } }
             /// ```
             /// let pipe = text.parse()?;
             /// ```
-            impl FromStr for Pipe { fn from_str(text: &str) -> Result<Pipe, Error> { todo!() } }
+            impl FromStr for Pipe { fn from_str(text: &str) -> Result<Pipe, Error> { call() } }
         "#;
         assert_eq!(names(text, true), ["Pipe::send", "Pipe::FromStr"]);
         assert_eq!(
